@@ -302,7 +302,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #2ede3b57
+# %% ../nbs/02_train.ipynb #1f14f1b2
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -325,7 +325,7 @@ def train_vae(cfg):
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, cfg)).to(device)
     rows = data.train_eps.rows()
-    vae.start_from(to_float(eps.frames[rows[np.linspace(0, len(rows)-1, min(4096, len(rows))).astype(int)]], device))
+    vae.start_from(to_float(eps.frames[rows[np.linspace(0, len(rows)-1, min(2048, len(rows))).astype(int)]], device))
     print(f'{eps}; {data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out; {device}{", bfloat16" if use_bfloat16(cfg.mixed_precision, device) else ""}')
     def pictures(vae, log):
         if log[-1]['epoch'] == 1 or log[-1]['epoch'] % cfg.checkpoint_freq == 0:

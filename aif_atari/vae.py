@@ -32,9 +32,9 @@ class SquaredError:
     def mean(self, out): return out.sigmoid()
     def nll(self, out, o, var=None): return (self.mean(out) - o).pow(2).flatten(1).sum(1)
 
-# %% ../nbs/01_vae.ipynb #f04f2c08
+# %% ../nbs/01_vae.ipynb #bf434240
 class Gaussian:
-    "Linear mean, one variance for all pixels: the batch's mean squared error while training, its running average otherwise."
+    "Linear mean, one variance for all pixels: the batch's own mean squared error, unless `var` is given."
     def link(self, o): return o
     def mean(self, out): return out
     def nll(self, out, o, var=None):
@@ -99,16 +99,16 @@ class Decoder(nn.Module):
 
     def forward(self, z): return self.head(self.convs(z)).float()
 
-# %% ../nbs/01_vae.ipynb #73f26e2d
+# %% ../nbs/01_vae.ipynb #368ad1b0
 def ppca(
     x:torch.Tensor, # (n, D) float
     k:int           # components
 )->tuple:           # mean (D,), directions (D, k), eigenvalues (k,), noise variance ()
     "Probabilistic principal component analysis by its closed form (Tipping and Bishop 1999), with randomised SVD."
-    m = x.mean(0)
-    n, D = x.shape
-    total = (x - m).pow(2).sum()/n
-    _, s, v = torch.svd_lowrank(x - m, q=min(k+8, n, D), niter=4)
+    m, (n, D) = x.mean(0), x.shape
+    x = x - m
+    total = torch.linalg.vector_norm(x)**2/n
+    _, s, v = torch.svd_lowrank(x, q=min(k+8, n, D), niter=4)
     lam, v = F.pad(s[:k]**2/n, (0, max(0, k-len(s)))), F.pad(v[:, :k], (0, max(0, k-v.shape[1])))
     var = ((total - lam.sum())/max(1, D-k)).clamp_min(1e-7)
     return m, v, lam.clamp_min(1.01*var), var
@@ -168,11 +168,11 @@ def reconstruct(self:VAE,
     "Frame -> posterior mean -> frame."
     return self.draw(self.encode(o)[0])
 
-# %% ../nbs/01_vae.ipynb #4de4a6ff
+# %% ../nbs/01_vae.ipynb #7e651150
 @patch
 @torch.no_grad()
 def start_from(self:VAE,
-    o:torch.Tensor  # (n, 3, H, W) training frames in [0, 1]; a few thousand suffice
+    o:torch.Tensor  # (n, 3, H, W) training frames in [0, 1]; two thousand suffice
 ):
     "Begin at the best linear model of these frames (Tipping and Bishop 1999); also keeps their mean, the simplest model of all."
     self.mean_frame.copy_(o.mean(0))
@@ -185,16 +185,17 @@ def start_from(self:VAE,
     self.encoder.head.bias[self.cfg.latent_dim:] = torch.log(var/lam)
     self.var.copy_(var)
 
-# %% ../nbs/01_vae.ipynb #a88d78b3
+# %% ../nbs/01_vae.ipynb #1036f010
 @patch
 def free_energy(self:VAE,
-    o:torch.Tensor  # (B, 3, H, W) frames in [0, 1]
+    o:torch.Tensor, # (B, 3, H, W) frames in [0, 1]
+    var=None        # variance of the Gaussian likelihood; by default the best one for this batch
 )->dict:            # means over the batch, nats per frame: `F` (minimised), `nll`, `kl`; and `mse` per pixel
     "Variational free energy of a batch, with one sample of z per frame (Kingma and Welling 2014, eq. 7)."
     out, mu, lv = self(o)
     mse = (self.likelihood.mean(out.detach()) - o).pow(2).mean()
     if self.training: self.var.lerp_(mse, 0.02)
-    nll = self.likelihood.nll(out, o, None if self.training else self.var).mean()
+    nll = self.likelihood.nll(out, o, var).mean()
     kl = kl_nats(mu, lv).sum(1).mean()
     return dict(F=self.cfg.precision*nll + kl, nll=nll, kl=kl, mse=mse)
 
