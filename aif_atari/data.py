@@ -8,10 +8,11 @@ __all__ = ['Episode', 'aif_collect', 'CollectConfig', 'check_collect', 'find_gam
            'to_float', 'to_uint8', 'frame_batches', 'sequence_batches', 'scrub', 'png_bytes', 'CollectToFile',
            'collect']
 
-# %% ../nbs/00_data.ipynb #f71fcaa4
+# %% ../nbs/00_data.ipynb #d6ff3cd0
 import json, re, zipfile
 from collections import namedtuple
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -92,7 +93,8 @@ class ALEGames:
         o, r, terminated, truncated, info = self.envs.step(np.asarray(actions, np.int64))
         return o[:, 0], r, terminated, truncated, info['lives']
 
-# %% ../nbs/00_data.ipynb #9fcdef7d
+# %% ../nbs/00_data.ipynb #cab4be99
+@lru_cache
 def area_weights(
     n_out:int,  # pixels after
     n_in:int    # pixels before
@@ -107,8 +109,10 @@ def shrink(
     size:int        # height and width wanted, pixels
 )->np.ndarray:      # (size, size, 3) uint8
     "Shrink a frame by area averaging, rounded to the nearest grey level."
-    rows = np.tensordot(area_weights(size, o.shape[0]), o.astype(np.float32), 1)
-    return np.rint(np.einsum('jw,iwc->ijc', area_weights(size, o.shape[1]), rows, optimize=True)).astype(np.uint8)
+    h, w, c = o.shape
+    rows = area_weights(size, h) @ o.reshape(h, w*c).astype(np.float32)
+    columns = area_weights(size, w) @ rows.reshape(size, w, c).swapaxes(0, 1).reshape(w, size*c)
+    return np.rint(columns).astype(np.uint8).reshape(size, size, c).swapaxes(0, 1)
 
 # %% ../nbs/00_data.ipynb #9c2f2512
 class GymGames:
