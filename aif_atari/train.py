@@ -231,7 +231,7 @@ def _keep(folder, kind, cfg, model, opt, schedule, log):
     if epoch == cfg.epochs: save_checkpoint(folder/'final_model.pt', kind, settings, weights, epoch=epoch)
     save_checkpoint(folder/'checkpoint_last.pt', kind, settings, weights, **full)
 
-# %% ../nbs/02_train.ipynb #170f4ab7
+# %% ../nbs/02_train.ipynb #5b9612df
 def report_line(
     log:list,   # as `fit` returns it
     epochs:int  # of the whole run
@@ -252,7 +252,7 @@ def plot_curves(
     fig, axes = plt.subplots(1, len(names), figsize=(3.2*len(names), 2.5))
     for ax, k in zip(np.atleast_1d(axes), names):
         for part, style in (('train', '-'), ('val', '--')): ax.plot([r['epoch'] for r in log], [r[part][k] for r in log], style, label=dict(train='training', val='held out')[part])
-        ax.set(title=dict(F='free energy F (nats)', nll='inaccuracy (nats)', kl='complexity (nats)', mse='squared error per pixel').get(k, k), xlabel='epoch')
+        ax.set(title=dict(F='free energy F: total (nats)', nll='inaccuracy: reconstruction (nats)', kl='complexity: KL (nats)', mse='squared error per pixel').get(k, k), xlabel='epoch')
     np.atleast_1d(axes)[0].legend()
     return fig
 
