@@ -40,14 +40,14 @@ class CollectConfig:
     fire_reset:bool=False       # press fire at the start of an episode
     num_envs:int=16             # games played at once; another number gives other episodes
 
-# %% ../nbs/00_data.ipynb #677838fe
+# %% ../nbs/00_data.ipynb #3414dd12
 def check_collect(cfg):
     "Raise `InputError` where `cfg`, a `CollectConfig`, makes no sense."
     for name in ('num_episodes', 'max_steps', 'frame_skip', 'num_envs'):
         check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(8 <= cfg.frame_size <= 160, f'frame_size must be between 8 and 160, not {cfg.frame_size}.')
     check(0 <= cfg.sticky < 1, f'sticky is a probability in [0, 1), not {cfg.sticky}.')
-    check(cfg.seed >= 0, f'seed must not be negative, not {cfg.seed}.')
+    check(0 <= cfg.seed < 2**63, f'seed must lie between 0 and 2**63, not {cfg.seed}.')
     check(0 <= cfg.noop_max <= 255, f'noop_max must be between 0 and 255, not {cfg.noop_max}.')
 
 # %% ../nbs/00_data.ipynb #49ec7a2e

@@ -7,8 +7,8 @@ __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bf
            'load_vae', 'FrameData', 'Diverged', 'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line',
            'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
 
-# %% ../nbs/02_train.ipynb #65861228
-import contextlib, io, json, math, time
+# %% ../nbs/02_train.ipynb #d3b76892
+import contextlib, io, json, math, tempfile, time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -173,7 +173,7 @@ def _step(model, opt, schedule, clip):
         opt.step(); schedule.step()
     return step
 
-# %% ../nbs/02_train.ipynb #4c8599d5
+# %% ../nbs/02_train.ipynb #041bbd46
 def fit(
     model:torch.nn.Module,
     loss,               # (model, batch) -> dict of scalar tensors, the first is minimised
@@ -188,7 +188,7 @@ def fit(
     opt, schedule = make_optimiser(model, cfg, cfg.epochs*data.steps)
     autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, device))
     log, again = _resume(folder/'checkpoint_last.pt', kind, model, opt, schedule, device)
-    if again: print(f'Going on after epoch {len(log)} of {cfg.epochs}.')
+    if again: print(f'Going on after epoch {len(log)} of {cfg.epochs}.' if len(log) < cfg.epochs else 'This run is finished; nothing was trained.')
     try:
         for epoch in range(len(log)+1, cfg.epochs+1):
             start = time.perf_counter()
@@ -207,13 +207,14 @@ def fit(
         raise KeyboardInterrupt(f'stopped in epoch {len(log)+1}; the state after epoch {len(log)} is saved. The same command again goes on from there.') from None
     return log
 
-# %% ../nbs/02_train.ipynb #95dd1fdf
+# %% ../nbs/02_train.ipynb #6b1d70db
 def _rng_state(device): return dict(torch=torch.get_rng_state(), **({'cuda': torch.cuda.get_rng_state()} if device == 'cuda' else {}))
 
 def _resume(path, kind, model, opt, schedule, device):
     "Load the state in `path` if there is one; -> the log so far and whether there was one."
     if not path.exists(): return [], False
     state = load_checkpoint(path, kind, device)
+    check(state.keys() >= {'opt', 'schedule', 'rng', 'log'}, f'{path} holds weights only, nothing to go on from.')
     model.load_state_dict(state['model']); opt.load_state_dict(state['opt']); schedule.load_state_dict(state['schedule'])
     torch.set_rng_state(state['rng']['torch'].cpu())
     if device == 'cuda' and 'cuda' in state['rng']: torch.cuda.set_rng_state(state['rng']['cuda'].cpu())
@@ -266,7 +267,7 @@ def _show_live(log):
 class TrainVAEConfig(TrainConfig, VAEConfig, CollectConfig):
     output_dir:str='outputs/vae'    # run folder; the same command again goes on where it stopped
 
-# %% ../nbs/02_train.ipynb #7c8a4451
+# %% ../nbs/02_train.ipynb #1e42c8bd
 def part_of(
     config,     # a dataclass
     cfg         # a dataclass that has its fields and more
@@ -278,13 +279,17 @@ def open_run(
     cfg     # a configuration with `output_dir`
 )->Path:    # the run folder
     "Make the run folder, or open it when it holds a run with the same settings; `InputError` for any other, or when it can't be written."
+    check(cfg.output_dir, 'output_dir is empty; name a folder.')
     folder, file, settings = Path(cfg.output_dir), Path(cfg.output_dir)/'config.json', asdict(cfg)
     if file.exists():
         old = read_json(file, 'run configuration')
         free = ('output_dir', 'device')
         other = [f"{k} {old.get(k)!r}, not {v!r}" for k, v in settings.items() if k not in free and old.get(k) != v]
         check(not other, f"{folder} holds a run with other settings ({'; '.join(other[:3])}); choose another output_dir or repeat its settings.")
-    write_json(file, settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as e: raise InputError(f"Can't write {folder}: {(e.strerror or str(e)).lower()}.") from e
     return folder
 
 def episodes_of(
@@ -302,7 +307,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #1f14f1b2
+# %% ../nbs/02_train.ipynb #5aee2279
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -322,6 +327,7 @@ def train_vae(cfg):
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
     data = FrameData(eps, cfg, device)
+    write_json(folder/'config.json', asdict(cfg))
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, cfg)).to(device)
     rows = data.train_eps.rows()
@@ -331,12 +337,11 @@ def train_vae(cfg):
         if log[-1]['epoch'] == 1 or log[-1]['epoch'] % cfg.checkpoint_freq == 0:
             save_reconstructions(folder/f"reconstructions_epoch_{log[-1]['epoch']}.png", vae, data.val_eps)
             save_figure(folder/'training_curves.png', plot_curves(log))
-    done = (folder/'final_model.pt').exists()
     log = fit(vae, VAE.free_energy, data, cfg, 'VAE', on_epoch=pictures)
-    if done: print('This run is finished; nothing was trained.')
     save_figure(folder/'training_curves.png', plot_curves(log))
     save_reconstructions(folder/'final_reconstructions.png', vae, data.val_eps)
-    print(f"Done: {folder/'best_model.pt'} and pictures beside it. Next: aif_eval_vae --model_path {folder/'best_model.pt'} --env_name {cfg.env_name}")
+    protocol = ''.join(f' --{f.name} {getattr(cfg, f.name)}' for f in fields(CollectConfig) if f.name in ('frame_size', 'frame_skip', 'sticky') and getattr(cfg, f.name) != f.default)
+    print(f"Done: {folder/'best_model.pt'} and pictures beside it. Next: aif_eval_vae --model_path {folder/'best_model.pt'} --env_name {cfg.env_name}{protocol}")
     return vae, log
 
 def _train_vae_command(cfg):
