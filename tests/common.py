@@ -1,5 +1,5 @@
 """What the tests share: running the installed commands, the tiniest training, and a look at what lies in a folder."""
-import hashlib, os, resource, shlex, signal, subprocess, sys
+import hashlib, os, shlex, subprocess, sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +34,11 @@ class Done:
     err:str     # what went to stderr
 
 
-def start(line, cwd, site=None, file_limit=None, **env):
-    "Start an installed command, given as one would type it; `site` is a folder whose sitecustomize.py it runs first."
-    def prepare():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)    # tests run in the background would pass on that Ctrl-C is ignored
-        if file_limit is not None: resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+def start(line, cwd, site=None, before=None, **env):
+    "Start an installed command, given as one would type it; `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first."
     name, *args = shlex.split(line)
     env = {**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', 'COLUMNS': '1000', **env, **({'PYTHONPATH': str(site)} if site else {})}
-    return subprocess.Popen([BIN/name, *args], cwd=cwd, env=env, preexec_fn=prepare, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen([BIN/name, *args], cwd=cwd, env=env, preexec_fn=before, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def finish(process):

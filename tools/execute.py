@@ -18,7 +18,7 @@ def execute(path, slow=False):
     def skip(cell):
         flags = getattr(cell, 'directives_', None) or {}
         return cell.cell_type != 'code' or 'nbdev_export(' in cell.source or flags.get('eval:') == ['false'] or ('slow' in flags and not slow)
-    shell = CaptureShell(path)
+    shell = CaptureShell(path, mpl_format='png')
     with working_directory(path.parent):
         try: shell.run_all(nb, exc_stop=True, preproc=skip)
         except Exception: sys.exit(shell.prettytb(fname=path)[-3000:])
