@@ -58,6 +58,7 @@ MISTAKES = {
     f'{RESUME} torn_episodes': 'torn_episodes/episodes.npz|no whole episodes file',
     f'{RESUME} torn_checkpoint_last': 'torn_checkpoint_last/checkpoint_last.pt|torn',
     f'{RESUME} weights_only': 'weights_only/checkpoint_last.pt holds weights only',
+    f'{RESUME} misfit_run': "misfit_run/checkpoint_last.pt|fit",
     'aif_eval_vae': '--model_path',
     f'{EVAL} run': 'run is a folder|best_model.pt',
     f'{EVAL} missing.pt': 'no checkpoint missing.pt',
@@ -85,19 +86,21 @@ def place(trained, tmp_path_factory):
     torch.save(dict(weights=torch.ones(3)), place/'foreign.pt')
     save_checkpoint(place/'other.pt', 'Planner', {}, {})
     save_checkpoint(place/'misfit.pt', 'VAE', {**state['config'], 'latent_dim': 5}, state['model'])
-    for name in ('run', 'torn_config', 'torn_episodes', 'torn_checkpoint_last', 'weights_only'):
+    for name in ('run', 'torn_config', 'torn_episodes', 'torn_checkpoint_last', 'weights_only', 'misfit_run'):
         shutil.copytree(run_, place/name)
         (place/name/'config.json').write_text((run_/'config.json').read_text().replace('"run"', f'"{name}"'))
     for name in ('config.json', 'episodes.npz', 'checkpoint_last.pt'):
         file = place/f'torn_{Path(name).stem}'/name
         file.write_bytes(file.read_bytes()[:-60])
     shutil.copy(run_/'best_model.pt', place/'weights_only'/'checkpoint_last.pt')
+    last = load_checkpoint(run_/'checkpoint_last.pt', 'VAE'); last['model'].pop('mean_frame')
+    torch.save(last, place/'misfit_run'/'checkpoint_last.pt')
     return place
 
 
 @pytest.fixture(scope='session')
 def answers(place, request):
-    "What each selected mistake is answered with, two at a time to save time; and the files of `place` before and after."
+    "What each selected mistake is answered with, a few at a time; and the files of `place` before and after."
     lines = {item.callspec.params['line']: None for item in request.session.items if 'answers' in item.fixturenames and hasattr(item, 'callspec')}
     before = hashes(place)
     with ThreadPoolExecutor(min(4, os.cpu_count())) as pool: done = dict(zip(lines, pool.map(lambda line: run(line, place), lines)))
@@ -156,7 +159,8 @@ def same_as_uninterrupted(folder, trained):
 
 def interrupted(folder, rows, how, pause=0.):
     "Train until the log has `rows` epochs, wait a moment, and send the signal `how`."
-    metrics, process = folder/'run'/'metrics.jsonl', start(f'{RESUME} run', folder, before=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))   # a test in the background would pass on that Ctrl-C is ignored
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)     # tests that run in the background would pass on that Ctrl-C is ignored
+    metrics, process = folder/'run'/'metrics.jsonl', start(f'{RESUME} run', folder, before=heed)
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count('\n') >= rows): time.sleep(0.005)
     time.sleep(pause); process.send_signal(how)
     return finish(process)
