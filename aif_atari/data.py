@@ -387,7 +387,7 @@ def frame_batches(
     rows = eps.rows()
     for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle): yield to_float(eps.frames[rows[ids]], device)
 
-# %% ../nbs/00_data.ipynb #1a917a2f
+# %% ../nbs/00_data.ipynb #413bbdaf
 def sequence_batches(
     eps:Episodes,
     batch_size:int,     # B
@@ -398,6 +398,7 @@ def sequence_batches(
     device='cpu'
 ):
     "Yield dicts with `o` (B, T, 3, H, W) float32, and for the T-1 steps between: `a` int64, `r` float32, `done` bool (terminated), each (B, T-1)."
+    check(length >= 1, f'length must be at least 1, not {length}.')
     windows = np.concatenate([np.arange(s, s+n-length+1) for s, n in zip(eps.starts, eps.lengths) if n >= length] or [[]]).astype(int)
     check(len(windows), f'No episode has {length} frames.')
     for ids in _epoch_order(len(windows), batch_size, seed, epoch, shuffle):
@@ -437,10 +438,12 @@ class CollectToFile(CollectConfig):
     output_file:str='outputs/episodes.npz'  # where to store the episodes
     ram:bool=False                          # also store the emulator's memory, for measuring
 
-# %% ../nbs/00_data.ipynb #7da64be1
+# %% ../nbs/00_data.ipynb #89f563bc
 def collect(cfg):
     "Play whole episodes at random and store them in one compressed file."
     check_collect(cfg); find_game(cfg.env_name)
+    check(cfg.output_file, 'The name of the output_file is empty.')
+    check_folder(Path(cfg.output_file).parent)
     eps = play(replace(CollectConfig(), **{k: v for k, v in asdict(cfg).items() if k in CollectConfig.__dataclass_fields__}))
     (eps.with_ram() if cfg.ram else eps).save(cfg.output_file)
     print(f'{eps}, mean return {eps.returns.mean():.2f}: stored in {cfg.output_file}')

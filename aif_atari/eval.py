@@ -8,12 +8,12 @@ __all__ = ['aif_eval_vae', 'frame_errors', 'summarise', 'fresh_frames', 'linear_
            'traverse', 'explore', 'plot_prior_samples', 'EvalVAEConfig', 'evaluate_vae', 'evaluation_figures',
            'file_hash']
 
-# %% ../nbs/03_eval.ipynb #7064b6c4
+# %% ../nbs/03_eval.ipynb #d15d7739
 import hashlib, json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch
+import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
 from .core import *
 from .data import *
@@ -104,7 +104,7 @@ def plot_reconstructions(
     r = vae.reconstruct(o)
     return show_frames({'frame': to_uint8(o), 'drawn': to_uint8(r), 'error x 5': to_uint8((5*(r-o).abs()).mean(1, keepdim=True).expand_as(o))})
 
-# %% ../nbs/03_eval.ipynb #3b01ef09
+# %% ../nbs/03_eval.ipynb #af453b31
 @torch.no_grad()
 def encode_all(
     vae:VAE,
@@ -133,7 +133,7 @@ def plot_latent_space(
     "The latent means in their two principal directions, coloured."
     figure_style()
     x = mu - mu.mean(0)
-    xy = x@torch.linalg.svd(x, full_matrices=False)[2][:2].T
+    xy = F.pad(x@torch.linalg.svd(x, full_matrices=False)[2][:2].T, (0, 2))[:, :2]
     fig, axes = plt.subplots(1, len(colours), figsize=(3.4*len(colours), 2.8), squeeze=False)
     for ax, (name, c) in zip(axes[0], colours.items()):
         dots = ax.scatter(*xy.T, c=c, s=6, cmap='viridis')
@@ -211,7 +211,7 @@ class EvalVAEConfig(CollectConfig):
     seed:int=1_000_042          # of the fresh episodes
     device:str='auto'           # auto, cpu, cuda or mps
 
-# %% ../nbs/03_eval.ipynb #8a3c0890
+# %% ../nbs/03_eval.ipynb #099090b3
 def evaluate_vae(cfg):
     "Measure a VAE on fresh games and draw what it sees: metrics.txt, metrics.json and four pictures."
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
@@ -222,7 +222,7 @@ def evaluate_vae(cfg):
     size, folder = vae.cfg.frame_size, Path(cfg.output_dir or path.parent/'evaluation')
     check(size == cfg.frame_size, f'{path} was trained on {size}x{size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {size}.')
     check(vae.settings.get('seed') != cfg.seed or vae.settings.get('env_name') != cfg.env_name, f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
-    write_text(folder/'metrics.txt', 'not finished\n')
+    check_folder(folder)
     eps = play(part_of(CollectConfig, cfg))
     own = path.parent/'episodes.npz'
     train_eps = split_episodes(load_episodes(own), vae.settings['val_split'], vae.settings['seed'])[0] if own.exists() else None

@@ -123,13 +123,14 @@ def write_report(
 {''.join(_picture((folder/f'{n}.png').read_bytes(), 'image/png', c) for n, c in pictures)}
 <p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""")
 
-# %% ../nbs/reproduce.ipynb #0950bbe7
+# %% ../nbs/reproduce.ipynb #d48cb2ad
 def reproduce(cfg):
     "Run the whole pipeline, chapter by chapter: play, train, evaluate. Ends with one HTML page to open."
     start = time.perf_counter()
     one_of(cfg.preset, list(PRESETS), 'preset'); find_game(cfg.env_name); find_device(cfg.device)
     check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', cfg.seeds), f'seeds should look like 42 or 42,43, not {cfg.seeds!r}.')
-    out, runs = Path(cfg.output_dir or f'outputs/{cfg.preset}'), {}
+    out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
+    if cfg.results_dir: check_folder(cfg.results_dir)
     for seed in cfg.seeds.split(','):
         print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
         runs[seed] = run_seed(replace(PRESETS[cfg.preset](), env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out/f'seed_{seed}')))

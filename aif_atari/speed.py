@@ -6,9 +6,9 @@
 __all__ = ['aif_speed', 'plain_play', 'PlainRecipe', 'OurRecipe', 'race', 'reached', 'memory_of', 'SpeedConfig', 'measure_speed',
            'speed_rows', 'speed_table']
 
-# %% ../nbs/speed.ipynb #3e5404f7
-import multiprocessing, resource, sys, time
-from dataclasses import dataclass, replace
+# %% ../nbs/speed.ipynb #9de13bbe
+import json, resource, subprocess, sys, time
+from dataclasses import asdict, dataclass, replace
 
 import gymnasium, numpy as np, torch
 from pathlib import Path
@@ -104,30 +104,31 @@ def reached(
     ok[:-1] &= ok[1:]
     return run['times'][int(ok.argmax())] if ok.any() else None
 
-# %% ../nbs/speed.ipynb #ea1a92f2
-def _peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)/1e6
+# %% ../nbs/speed.ipynb #98f14cf6
+def _peak():
+    "Peak memory of this process in MB; on Linux from /proc, since `getrusage` there remembers the parent's."
+    try: return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))*1024/1e6
+    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)/1e6
 
-def _memory(recipe, cfg, queue):
+def _memory(name, cfg):
     torch.manual_seed(0)
     torch.randn(64, 64) @ torch.randn(64, 64)
     base = _peak()
-    if recipe is PlainRecipe: made = recipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())
-    else: made = recipe(play(cfg, progress=False), VAEConfig())
+    if name == 'plain': made = PlainRecipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())
+    else: made = OurRecipe(play(cfg, progress=False), VAEConfig())
     for i, batch in enumerate(made.batches(1)):
         made.step(batch)
         if i == 5: break
-    queue.put((base, _peak()))
+    print(json.dumps([base, _peak()]))
 
 def memory_of(
-    recipe,             # PlainRecipe or OurRecipe
+    name:str,           # plain or aif_atari
     cfg:CollectConfig   # what to play
-)->tuple:               # megabytes after importing, at the peak
+)->list:                # megabytes after importing, at the peak
     "Peak memory of playing and training, in a fresh process."
-    context = multiprocessing.get_context('spawn')
-    queue = context.Queue()
-    process = context.Process(target=_memory, args=(recipe, cfg, queue)); process.start()
-    out = queue.get(timeout=600); process.join()
-    return out
+    code = 'import json, sys; from aif_atari.speed import _memory; from aif_atari.data import CollectConfig; _memory(sys.argv[1], CollectConfig(**json.loads(sys.argv[2])))'
+    out = subprocess.run([sys.executable, '-c', code, name, json.dumps(asdict(cfg))], capture_output=True, text=True, check=True, timeout=600)
+    return json.loads(out.stdout.splitlines()[-1])
 
 # %% ../nbs/speed.ipynb #14d35b9d
 @dataclass
@@ -135,11 +136,12 @@ class SpeedConfig(CollectConfig):
     seconds:float=60.   # how long each recipe trains
     results_dir:str=''  # where to write speed.json; nowhere by default
 
-# %% ../nbs/speed.ipynb #2ea7cf71
+# %% ../nbs/speed.ipynb #c97893ef
 def measure_speed(cfg):
     "Set the package beside the plain way to do the same: playing, training, memory. Prints a table of both."
     check_collect(cfg); check(cfg.seconds > 0, f'seconds must be positive, not {cfg.seconds}.'); kind, _ = find_game(cfg.env_name)
     check(kind == 'ale', 'The comparison is made on ALE games.')
+    if cfg.results_dir: check_folder(cfg.results_dir)
     protocol = part_of(CollectConfig, cfg)
     timed = lambda f: (time.perf_counter(), f(), time.perf_counter())
     print('Playing both ways ...', flush=True)
@@ -152,7 +154,7 @@ def measure_speed(cfg):
         print(f'Training the recipe {recipe.name} for {cfg.seconds:.0f} s ...', flush=True)
         torch.manual_seed(cfg.seed); runs[recipe.name] = race(make, fresh, cfg.seconds)
     print('Measuring memory ...', flush=True)
-    memory = {r.name: memory_of(r, protocol) for r in (PlainRecipe, OurRecipe)}
+    memory = {r.name: memory_of(r.name, protocol) for r in (PlainRecipe, OurRecipe)}
     mean_frame = -10*np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0))**2).mean().item())
     out = dict(rows=speed_rows(plain_rate, our_rate, runs, memory, cfg.seconds), resize=_resizer(64)[0], mean_frame_psnr=mean_frame, frames=eps.num_frames, memory=memory,
                curves={k: dict(times=r['times'], psnr=r['psnr']) for k, r in runs.items()}, threads=torch.get_num_threads(), bfloat16=use_bfloat16('auto', 'cpu'), **provenance())

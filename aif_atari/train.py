@@ -7,8 +7,8 @@ __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bf
            'load_vae', 'FrameData', 'Diverged', 'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line',
            'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
 
-# %% ../nbs/02_train.ipynb #d3b76892
-import contextlib, io, json, math, tempfile, time
+# %% ../nbs/02_train.ipynb #48a12c30
+import contextlib, io, json, math, time, warnings, zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def use_bfloat16(
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return device == 'cpu' and bool(native())
 
-# %% ../nbs/02_train.ipynb #4d3a526b
+# %% ../nbs/02_train.ipynb #608eb3c7
 def save_checkpoint(
     path,           # file to make or replace
     kind:str,       # what model it holds, such as 'VAE'
@@ -89,14 +89,18 @@ def load_checkpoint(
 )->dict:
     "Read a checkpoint. Raises `InputError` for a file that is missing, torn, foreign or holds another kind of model."
     path = Path(path)
-    check(path.exists(), f'There is no checkpoint {path}.')
-    check(path.is_file(), f'{path} is a folder; name a checkpoint in it, such as {path/"best_model.pt"}.')
-    try: state = torch.load(path, map_location=device, weights_only=True)
+    check(not path.is_dir(), f'{path} is a folder; name a checkpoint in it, such as {path/"best_model.pt"}.')
+    try:
+        with zipfile.ZipFile(path) as z: check(z.testzip() is None, f'{path} is torn.')     # torch does not look at the checksums
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError: raise InputError(f'There is no checkpoint {path}.') from None
     except Exception as e: raise InputError(f'{path} is torn or no checkpoint at all.') from e
     ours = isinstance(state, dict) and str(state.get('format')).startswith('aif_atari checkpoint') and isinstance(state.get('config'), dict)
     check(ours and isinstance(state.get('model'), dict), f'{path} is no checkpoint of this package.')
     check(state['format'] == 'aif_atari checkpoint 1', f'{path} is of another version of the checkpoint format.')
-    check(state['kind'] == kind, f'{path} holds a {state["kind"]}, not a {kind}.')
+    check(state.get('kind') == kind, f'{path} holds a {state.get("kind")}, not a {kind}.')
     return state
 
 def load_vae(
@@ -173,7 +177,7 @@ def _step(model, opt, schedule, clip):
         opt.step(); schedule.step()
     return step
 
-# %% ../nbs/02_train.ipynb #041bbd46
+# %% ../nbs/02_train.ipynb #53151666
 def fit(
     model:torch.nn.Module,
     loss,               # (model, batch) -> dict of scalar tensors, the first is minimised
@@ -187,7 +191,7 @@ def fit(
     folder, device = Path(cfg.output_dir), next(model.parameters()).device.type
     opt, schedule = make_optimiser(model, cfg, cfg.epochs*data.steps)
     autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, device))
-    log, again = _resume(folder/'checkpoint_last.pt', kind, model, opt, schedule, device)
+    log, again = _resume(folder/'checkpoint_last.pt', kind, cfg, model, opt, schedule)
     if again: print(f'Going on after epoch {len(log)} of {cfg.epochs}.' if len(log) < cfg.epochs else 'This run is finished; nothing was trained.')
     try:
         for epoch in range(len(log)+1, cfg.epochs+1):
@@ -196,29 +200,35 @@ def fit(
                 train, n = run_epoch(model, loss, data.train(epoch), autocast, _step(model, opt, schedule, cfg.grad_clip), bar)
             seconds = time.perf_counter() - start
             val, _ = run_epoch(model, loss, data.val(), contextlib.nullcontext)
-            log.append(dict(epoch=epoch, train=train, val=val, seconds=round(seconds, 3), per_second=round(n/seconds, 1)))
-            _keep(folder, kind, cfg, model, opt, schedule, log)
+            row = dict(epoch=epoch, train=train, val=val, seconds=round(seconds, 3), per_second=round(n/seconds, 1))
+            _keep(folder, kind, cfg, model, opt, schedule, log + [row])
+            log.append(row)
             print(report_line(log, cfg.epochs), flush=True)
             if in_jupyter() if live is None else live: _show_live(log)
             if on_epoch: on_epoch(model, log)
     except Diverged as e:
-        raise Diverged(f'The loss stopped being a number in epoch {len(log)+1}; {folder} holds the state after epoch {len(log)}. Try a smaller lr.') from e
+        raise Diverged(f'The loss stopped being a number in epoch {len(log)+1}; {folder} holds the state after epoch {len(log)}. Try a smaller lr, in another output_dir.') from e
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f'stopped in epoch {len(log)+1}; the state after epoch {len(log)} is saved. The same command again goes on from there.') from None
     return log
 
-# %% ../nbs/02_train.ipynb #6b1d70db
+# %% ../nbs/02_train.ipynb #d6035919
 def _rng_state(device): return dict(torch=torch.get_rng_state(), **({'cuda': torch.cuda.get_rng_state()} if device == 'cuda' else {}))
 
-def _resume(path, kind, model, opt, schedule, device):
+def _resume(path, kind, cfg, model, opt, schedule):
     "Load the state in `path` if there is one; -> the log so far and whether there was one."
     if not path.exists(): return [], False
+    device = next(model.parameters()).device.type
     state = load_checkpoint(path, kind, device)
     check(state.keys() >= {'opt', 'schedule', 'rng', 'log'}, f'{path} holds weights only, nothing to go on from.')
-    model.load_state_dict(state['model']); opt.load_state_dict(state['opt']); schedule.load_state_dict(state['schedule'])
-    torch.set_rng_state(state['rng']['torch'].cpu())
-    if device == 'cuda' and 'cuda' in state['rng']: torch.cuda.set_rng_state(state['rng']['cuda'].cpu())
-    return json.loads(state['log']), True
+    free = dict(output_dir='', device='')
+    check(state['config'] | free == asdict(cfg) | free, f'{path} belongs to a run with other settings; choose another output_dir.')
+    try:
+        model.load_state_dict(state['model']); opt.load_state_dict(state['opt']); schedule.load_state_dict(state['schedule'])
+        torch.set_rng_state(state['rng']['torch'].cpu())
+        if device == 'cuda' and 'cuda' in state['rng']: torch.cuda.set_rng_state(state['rng']['cuda'].cpu())
+        return json.loads(state['log']), True
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as e: raise InputError(f"The state in {path} doesn't fit this run; choose another output_dir.") from e
 
 def _keep(folder, kind, cfg, model, opt, schedule, log):
     "Write what an epoch leaves behind: metrics, best weights, and last of all the state to go on from."
@@ -267,7 +277,7 @@ def _show_live(log):
 class TrainVAEConfig(TrainConfig, VAEConfig, CollectConfig):
     output_dir:str='outputs/vae'    # run folder; the same command again goes on where it stopped
 
-# %% ../nbs/02_train.ipynb #1e42c8bd
+# %% ../nbs/02_train.ipynb #1def14e8
 def part_of(
     config,     # a dataclass
     cfg         # a dataclass that has its fields and more
@@ -279,18 +289,13 @@ def open_run(
     cfg     # a configuration with `output_dir`
 )->Path:    # the run folder
     "Make the run folder, or open it when it holds a run with the same settings; `InputError` for any other, or when it can't be written."
-    check(cfg.output_dir, 'output_dir is empty; name a folder.')
     folder, file, settings = Path(cfg.output_dir), Path(cfg.output_dir)/'config.json', asdict(cfg)
     if file.exists():
         old = read_json(file, 'run configuration')
         free = ('output_dir', 'device')
         other = [f"{k} {old.get(k)!r}, not {v!r}" for k, v in settings.items() if k not in free and old.get(k) != v]
         check(not other, f"{folder} holds a run with other settings ({'; '.join(other[:3])}); choose another output_dir or repeat its settings.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as e: raise InputError(f"Can't write {folder}: {(e.strerror or str(e)).lower()}.") from e
-    return folder
+    return check_folder(cfg.output_dir)
 
 def episodes_of(
     folder, # run folder

@@ -65,13 +65,13 @@ class VAEConfig:
     precision:float=1.0         # weight of the inaccuracy against the complexity; 1 is the free energy
     start:str='pca'             # where training starts: pca (the best linear model) or random
 
-# %% ../nbs/01_vae.ipynb #110f6c63
+# %% ../nbs/01_vae.ipynb #f0e9a5e6
 def check_vae(cfg):
     "Raise `InputError` where `cfg`, a `VAEConfig`, makes no sense."
     check(cfg.latent_dim >= 1, f'latent_dim must be at least 1, not {cfg.latent_dim}.')
     check(cfg.frame_size >= 16 and cfg.frame_size % 16 == 0, f'frame_size must be a multiple of 16, not {cfg.frame_size}.')
     check(cfg.width >= 1, f'width must be at least 1, not {cfg.width}.')
-    check(cfg.precision > 0, f'precision must be positive, not {cfg.precision}.')
+    check(0 < cfg.precision < math.inf, f'precision must be positive and finite, not {cfg.precision}.')
     one_of(cfg.likelihood, list(LIKELIHOODS), 'likelihood')
     one_of(cfg.start, ['pca', 'random'], 'start')
 

@@ -73,10 +73,13 @@ def checkpoint(tmp_path_factory):
 
 
 @given(DAMAGE)
-def test_damaged_weights_are_loaded_or_refused(tmp_path, checkpoint, damage):
+def test_damaged_weights_are_right_or_refused(tmp_path, checkpoint, damage):
+    "torch does not look at the checksums, our reader does."
+    right = torch.load(BytesIO(checkpoint), weights_only=True)['model']
     (tmp_path/'vae.pt').write_bytes(damaged(checkpoint, damage))
-    try: assert isinstance(load_vae(tmp_path/'vae.pt'), VAE)
-    except InputError: pass
+    try: read = load_vae(tmp_path/'vae.pt').state_dict()
+    except InputError: return
+    assert all(torch.equal(read[k], right[k]) for k in right)
 
 
 @pytest.mark.parametrize('key', ['format', 'kind', 'config', 'model'])
