@@ -183,4 +183,6 @@ d = { 'settings': { 'branch': 'main',
                                'aif_atari.vae.VAEConfig': ('vae.html#vaeconfig', 'aif_atari/vae.py'),
                                'aif_atari.vae.check_vae': ('vae.html#check_vae', 'aif_atari/vae.py'),
                                'aif_atari.vae.kl_nats': ('vae.html#kl_nats', 'aif_atari/vae.py'),
-                               'aif_atari.vae.ppca': ('vae.html#ppca', 'aif_atari/vae.py')}}}
+                               'aif_atari.vae.pixels': ('vae.html#pixels', 'aif_atari/vae.py'),
+                               'aif_atari.vae.ppca': ('vae.html#ppca', 'aif_atari/vae.py'),
+                               'aif_atari.vae.unpixels': ('vae.html#unpixels', 'aif_atari/vae.py')}}}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIKELIHOODS', 'kl_nats', 'SquaredError', 'Gaussian', 'Bernoulli', 'ContinuousBernoulliPixels', 'VAEConfig',
-           'check_vae', 'Encoder', 'Decoder', 'ppca', 'VAE']
+           'check_vae', 'Encoder', 'Decoder', 'ppca', 'pixels', 'unpixels', 'VAE']
 
 # %% ../nbs/01_vae.ipynb #19d15b9e
 import math
@@ -25,33 +25,33 @@ def kl_nats(
     "KL divergence of N(mu, exp(lv)) from N(0, 1), for each dimension (Kingma and Welling 2014, appendix B)."
     return 0.5*(mu**2 + lv.exp() - 1 - lv)
 
-# %% ../nbs/01_vae.ipynb #1270b37b
+# %% ../nbs/01_vae.ipynb #33fad779
 class SquaredError:
     "Sigmoid mean, summed squared error: a Gaussian of variance 1/2, up to a constant."
     def link(self, o): return torch.logit(o.clamp(0.002, 0.998))
     def mean(self, out): return out.sigmoid()
-    def nll(self, out, o, var=None): return (self.mean(out) - o).pow(2).flatten(1).sum(1)
+    def nll(self, out, o, var=None): return (self.mean(out) - o).pow(2).sum((1, 2, 3))
 
-# %% ../nbs/01_vae.ipynb #bf434240
+# %% ../nbs/01_vae.ipynb #a1e1905c
 class Gaussian:
     "Linear mean, one variance for all pixels: the batch's own mean squared error, unless `var` is given."
     def link(self, o): return o
     def mean(self, out): return out
     def nll(self, out, o, var=None):
-        sse = (out - o).pow(2).flatten(1).sum(1)
+        sse = (out - o).pow(2).sum((1, 2, 3))
         D = o[0].numel()
         if var is None: var = sse.detach().mean()/D + 1e-8
         return 0.5*D*torch.log(2*math.pi*var) + 0.5*sse/var
 
-# %% ../nbs/01_vae.ipynb #eef999e1
+# %% ../nbs/01_vae.ipynb #65a8ec1b
 class Bernoulli(SquaredError):
     "Sigmoid mean, cross-entropy of the logits."
-    def nll(self, out, o, var=None): return F.binary_cross_entropy_with_logits(out, o, reduction='none').flatten(1).sum(1)
+    def nll(self, out, o, var=None): return F.binary_cross_entropy_with_logits(out, o, reduction='none').sum((1, 2, 3))
 
 class ContinuousBernoulliPixels(SquaredError):
     "A proper density on [0, 1] with the output as natural parameter."
     def mean(self, out): return ContinuousBernoulli(logits=out.float()).mean
-    def nll(self, out, o, var=None): return -ContinuousBernoulli(logits=out.float()).log_prob(o).flatten(1).sum(1)
+    def nll(self, out, o, var=None): return -ContinuousBernoulli(logits=out.float()).log_prob(o).sum((1, 2, 3))
 
 LIKELIHOODS = dict(mse=SquaredError, gaussian=Gaussian, bernoulli=Bernoulli, continuous_bernoulli=ContinuousBernoulliPixels)
 
@@ -113,7 +113,20 @@ def ppca(
     var = ((total - lam.sum())/max(1, D-k)).clamp_min(1e-7)
     return m, v, lam.clamp_min(1.01*var), var
 
-# %% ../nbs/01_vae.ipynb #9347d3f8
+# %% ../nbs/01_vae.ipynb #ded457f1
+def pixels(
+    o:torch.Tensor  # (B, 3, H, W) float, channels last in memory
+)->torch.Tensor:    # (B, H*W*3), a view
+    "Frames as rows of numbers."
+    return o.permute(0, 2, 3, 1).flatten(1)
+
+def unpixels(
+    x:torch.Tensor  # (B, H*W*3)
+)->torch.Tensor:    # (B, 3, H, H), a view
+    "Rows of numbers as square frames; undoes `pixels`."
+    size = math.isqrt(x.shape[1]//3)
+    return x.view(len(x), size, size, 3).permute(0, 3, 1, 2)
+
 class VAE(nn.Module):
     "Encoder, decoder and likelihood; with `start='pca'` also the linear model that the network adds to."
     def __init__(self, cfg:VAEConfig):
@@ -133,7 +146,7 @@ class VAE(nn.Module):
         mu, lv = self.encode(o)
         return self.decode(mu + torch.randn_like(mu)*(0.5*lv).exp()), mu, lv
 
-# %% ../nbs/01_vae.ipynb #7f341c4e
+# %% ../nbs/01_vae.ipynb #c339ee07
 @patch
 def encode(self:VAE,
     o:torch.Tensor  # (B, 3, H, W) frames in [0, 1]
@@ -141,7 +154,7 @@ def encode(self:VAE,
     "Perceive: infer the latent from a frame."
     mu, lv = self.encoder(o)
     if self.linear:
-        with torch.autocast(o.device.type, enabled=False): mu = mu + self.linear['read'](self.likelihood.link(o).flatten(1))
+        with torch.autocast(o.device.type, enabled=False): mu = mu + self.linear['read'](pixels(self.likelihood.link(o)))
     return mu, lv
 
 @patch
@@ -151,7 +164,7 @@ def decode(self:VAE,
     "What the model expects to see, in the likelihood's terms."
     out = self.decoder(z)
     if self.linear:
-        with torch.autocast(z.device.type, enabled=False): out = out + self.linear['draw'](z.float()).view(out.shape)
+        with torch.autocast(z.device.type, enabled=False): out = out + unpixels(self.linear['draw'](z.float()))
     return out
 
 @patch
@@ -168,7 +181,7 @@ def reconstruct(self:VAE,
     "Frame -> posterior mean -> frame."
     return self.draw(self.encode(o)[0])
 
-# %% ../nbs/01_vae.ipynb #7e651150
+# %% ../nbs/01_vae.ipynb #fed19a16
 @patch
 @torch.no_grad()
 def start_from(self:VAE,
@@ -177,7 +190,7 @@ def start_from(self:VAE,
     "Begin at the best linear model of these frames (Tipping and Bishop 1999); also keeps their mean, the simplest model of all."
     self.mean_frame.copy_(o.mean(0))
     if not self.linear: return
-    m, v, lam, var = ppca(self.likelihood.link(o).flatten(1), self.cfg.latent_dim)
+    m, v, lam, var = ppca(pixels(self.likelihood.link(o)), self.cfg.latent_dim)
     W = v*(lam - var).sqrt()
     self.linear['draw'].weight.copy_(W); self.linear['draw'].bias.copy_(m)
     self.linear['read'].weight.copy_((W/lam).T); self.linear['read'].bias.copy_(-(W/lam).T@m)
