@@ -47,12 +47,12 @@ MISTAKES = {
     'aif_reproduce --preset quik': "no preset 'quik'|quick",
     'aif_reproduce --seeds 1;2': 'seeds should look like 42 or 42,43',
     'aif_reproduce --output_dir file/run': "Can't write|file/run|directory",
-    'aif_collect --num_episodes 1 --max_steps 5 --output_file file/e.npz': "Can't write|file/e.npz",
+    'aif_collect --num_episodes 1 --max_steps 5 --output_file file/e.npz': "Can't write file: ",
     f'{RESUME} file/run': "Can't write|file/run",
     f'{TRAIN} --seed 99999999999999999999': 'seed must lie between',
     'aif_reproduce --seeds 4²': 'seeds should look like 42 or 42,43',
-    'aif_collect --num_episodes 1 --max_steps 5 --output_file ""': 'name of the file|empty',
-    f'{RESUME} ""': 'output_dir is empty',
+    'aif_collect --num_episodes 1 --max_steps 5 --output_file ""': 'name of the output_file|empty',
+    f'{RESUME} ""': 'output folder is empty',
     f'{RESUME} run --lr 0.5': 'run holds a run with other settings|lr 0.001, not 0.5',
     f'{RESUME} torn_config': 'torn_config/config.json|no valid JSON',
     f'{RESUME} torn_episodes': 'torn_episodes/episodes.npz|no whole episodes file',
@@ -101,7 +101,7 @@ def place(trained, tmp_path_factory):
 @pytest.fixture(scope='session')
 def answers(place, request):
     "What each selected mistake is answered with, a few at a time; and the files of `place` before and after."
-    lines = {item.callspec.params['line']: None for item in request.session.items if 'answers' in item.fixturenames and hasattr(item, 'callspec')}
+    lines = {item.callspec.params['line']: None for item in request.session.items if 'answers' in getattr(item, 'fixturenames', ()) and hasattr(item, 'callspec')}
     before = hashes(place)
     with ThreadPoolExecutor(min(4, os.cpu_count())) as pool: done = dict(zip(lines, pool.map(lambda line: run(line, place), lines)))
     return done, before, hashes(place)
