@@ -8,9 +8,9 @@ __all__ = ['Episode', 'aif_collect', 'CollectConfig', 'check_collect', 'find_gam
            'to_float', 'to_uint8', 'frame_batches', 'sequence_batches', 'scrub', 'png_bytes', 'CollectToFile',
            'collect']
 
-# %% ../nbs/00_data.ipynb #d6ff3cd0
-import json, re, zipfile
-from collections import namedtuple
+# %% ../nbs/00_data.ipynb #bd840f17
+import itertools, json, re, zipfile
+from collections import deque, namedtuple
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from .core import *
 
-# %% ../nbs/00_data.ipynb #0899bbb6
+# %% ../nbs/00_data.ipynb #bba7a2ed
 @dataclass
 class CollectConfig:
     env_name:str='Breakout'     # an ALE game ("Breakout", "ms_pacman") or any Gymnasium id with RGB frames
@@ -38,12 +38,13 @@ class CollectConfig:
     full_actions:bool=False     # use all 18 actions instead of the game's own
     noop_max:int=0              # up to this many random no-ops at the start of an episode
     fire_reset:bool=False       # press fire at the start of an episode
-    num_envs:int=16             # games played at once; another number gives other episodes
+    hold:int=1                  # steps for which random play holds an action
+    num_envs:int=8              # games played at once; another number gives other episodes
 
-# %% ../nbs/00_data.ipynb #3414dd12
+# %% ../nbs/00_data.ipynb #fdcca12f
 def check_collect(cfg):
     "Raise `InputError` where `cfg`, a `CollectConfig`, makes no sense."
-    for name in ('num_episodes', 'max_steps', 'frame_skip', 'num_envs'):
+    for name in ('num_episodes', 'max_steps', 'frame_skip', 'hold', 'num_envs'):
         check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(8 <= cfg.frame_size <= 160, f'frame_size must be between 8 and 160, not {cfg.frame_size}.')
     check(0 <= cfg.sticky < 1, f'sticky is a probability in [0, 1), not {cfg.sticky}.')
@@ -194,7 +195,7 @@ class Episodes:
         "(E,) float64, the sum of rewards of each episode."
         return np.array([self[i].rewards.sum() for i in range(len(self))])
 
-# %% ../nbs/00_data.ipynb #268d8ff2
+# %% ../nbs/00_data.ipynb #d817d3fb
 @patch
 def subset(self:Episodes,
     ids     # indices of episodes
@@ -207,17 +208,38 @@ def rows(self:Episodes)->np.ndarray:
     "(num_frames,) int64, the rows of the shared arrays that belong to these episodes, in order."
     return np.concatenate([np.arange(s, s+n) for s, n in zip(self.starts, self.lengths)])
 
-# %% ../nbs/00_data.ipynb #29397180
+@patch
+def spread(self:Episodes,
+    n:int   # how many, at most
+)->np.ndarray:
+    "(<= n,) int64, evenly spaced rows of these episodes."
+    rows = self.rows()
+    return rows[np.linspace(0, len(rows)-1, min(n, len(rows))).astype(int)]
+
+# %% ../nbs/00_data.ipynb #01fefcce
+@patch
+def stack(self:Episodes,
+    rows,       # (n,) rows of the shared arrays
+    context=1   # k, frames to put together
+)->np.ndarray:  # (n, H, W, 3k) uint8, oldest frame first; an episode's first frame stands in for what came before it
+    "Each frame with the k-1 frames before it, as further colour channels."
+    first = self.starts[np.searchsorted(self.starts, rows, 'right') - 1]
+    return np.concatenate([self.frames[np.maximum(rows-k, first)] for k in range(context-1, -1, -1)], -1)
+
+# %% ../nbs/00_data.ipynb #ad351673
 class RandomPolicy:
-    "Each action with equal probability."
+    "Each action with equal probability, held for `hold` steps."
     def __init__(self,
         num_actions:int,    # A
-        seed=0              # of the draws
-    ): self.num_actions, self.rng = num_actions, np.random.default_rng(seed)
+        seed=0,             # of the draws
+        hold:int=1          # steps for which an action is held
+    ): self.num_actions, self.rng, self.hold, self.t = num_actions, np.random.default_rng(seed), hold, 0
     def __call__(self,
         frames              # (n, H, W, 3), looked at only for their number
     )->np.ndarray:          # (n,) int64, indices of actions
-        return self.rng.integers(self.num_actions, size=len(frames))
+        if self.t % self.hold == 0: self.actions = self.rng.integers(self.num_actions, size=len(frames))
+        self.t += 1
+        return self.actions
 
 def slot_seed(
     seed:int,   # of the whole collection
@@ -226,23 +248,23 @@ def slot_seed(
     "The emulator's seed for one place in the batch, so that two collections with different seeds share no episode."
     return int(np.random.SeedSequence([seed, slot]).generate_state(1)[0] >> 1)
 
-# %% ../nbs/00_data.ipynb #d34de9ba
+# %% ../nbs/00_data.ipynb #e41a8d88
 class _Writer:
     def __init__(self, size):
         self.arrays = {k: np.empty((0, *s), _PER_FRAME[k]) for k, s in
                        dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()).items()}
         self.lengths, self.waiting = [], {}
 
-    def add(self, i, steps):
+    def add(self, i, rows):
         "Take episode `i`, a list of rows, and append every episode whose turn it is."
-        self.waiting[i] = steps
+        self.waiting[i] = [np.array(column) for column in zip(*rows)]
         while len(self.lengths) in self.waiting:
-            steps = self.waiting.pop(len(self.lengths)); old = sum(self.lengths); self.lengths.append(len(steps))
-            for (k, a), column in zip(self.arrays.items(), zip(*steps)):
-                a.resize((old+len(steps), *a.shape[1:]), refcheck=False)
+            columns = self.waiting.pop(len(self.lengths)); old = sum(self.lengths); self.lengths.append(len(columns[0]))
+            for (k, a), column in zip(self.arrays.items(), columns):
+                a.resize((old+len(column), *a.shape[1:]), refcheck=False)
                 a[old:] = column
 
-# %% ../nbs/00_data.ipynb #2e6c1cd9
+# %% ../nbs/00_data.ipynb #365c48bc
 def play(
     cfg:CollectConfig,  # what to play and how
     policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions; random by default
@@ -253,25 +275,24 @@ def play(
     check_collect(cfg)
     n = min(cfg.num_envs, cfg.num_episodes)
     games = (games or (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames))(cfg, n)
-    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed), _Writer(cfg.frame_size)
-    number, rows, slots = np.arange(n), [[] for _ in range(n)], list(range(n))      # which episode each place plays, its rows so far; who played what
-    fresh, cut = np.zeros((2, n), bool)                                             # places whose next step only begins a game; whose episode is full
+    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size)
+    number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
+    history, first = deque(), 0                                                 # what the whole batch did from step `first` on
     o, lives = games.reset([slot_seed(cfg.seed, k) for k in range(n)])
     with tqdm(total=cfg.num_episodes, desc=f'Playing {cfg.env_name}', unit='episode', disable=None if progress else True) as bar:
-        while (number >= 0).any():
+        for t in itertools.takewhile(lambda t: (number >= 0).any(), itertools.count()):
             actions = np.asarray(policy(o))
             o_next, r, terminated, truncated, lives_next = games.step(actions)
-            for k in np.where((number >= 0) & ~fresh)[0]:
-                cut[k] = len(rows[k])+1 == cfg.max_steps and not terminated[k] and not truncated[k]
-                rows[k].append((o[k].copy(), actions[k], r[k], terminated[k], truncated[k] | cut[k], lives[k]))
-                if terminated[k] or truncated[k] or cut[k]:
-                    writer.add(number[k], rows[k] + [(o_next[k].copy(), -1, 0, False, False, lives_next[k])])
-                    number[k], rows[k] = (len(slots), []) if len(slots) < cfg.num_episodes else (-1, [])
-                    if number[k] >= 0: slots.append(k)
-                    bar.update()
-            fresh = terminated | truncated
+            cut = (t+1-begun == cfg.max_steps) & ~(terminated | truncated)
+            history.append((o, actions, r, terminated, truncated | cut, lives))
+            for k in np.where((terminated | truncated | cut) & (begun <= t) & (number >= 0))[0]:
+                rows = [tuple(x[k] for x in step) for step in itertools.islice(history, begun[k]-first, None)]
+                writer.add(number[k], rows + [(o_next[k], -1, 0, False, False, lives_next[k])])
+                number[k], begun[k] = len(slots) if len(slots) < cfg.num_episodes else -1, t+1 if cut[k] else t+2      # after its end a game needs a step to begin
+                if number[k] >= 0: slots.append(k)
+                bar.update()
+            while history and first < begun[number >= 0].min(initial=t+1): history.popleft(); first += 1
             o, lives = games.begin(cut) if cut.any() else (o_next, lives_next)
-            cut[:] = False
     lengths = np.array(writer.lengths)
     return Episodes(**writer.arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.array(slots), config=asdict(cfg), action_names=games.action_names)
 
@@ -368,7 +389,7 @@ def to_uint8(
     "Frames as a person or a file wants them."
     return o.detach().float().clamp(0, 1).mul(255).round().movedim(-3, -1).to('cpu', torch.uint8).numpy()
 
-# %% ../nbs/00_data.ipynb #3929cb68
+# %% ../nbs/00_data.ipynb #839242d0
 def _epoch_order(n, batch_size, seed, epoch, shuffle):
     check(batch_size >= 1, f'batch_size must be at least 1, not {batch_size}.')
     if not shuffle: return np.array_split(np.arange(n), range(batch_size, n, batch_size))
@@ -381,11 +402,12 @@ def frame_batches(
     epoch=0,            # decides the order, with `seed`
     seed=42,
     shuffle=True,       # False: in order, and the last batch may be smaller
-    device='cpu'
+    device='cpu',
+    context=1           # frames put together, as `Episodes.stack` does
 ):
-    "Yield each frame of `eps` once, as batches (B, 3, H, W) float32; a shuffled epoch leaves out the last incomplete batch."
+    "Yield each frame of `eps` once, as batches (B, 3*context, H, W) float32; a shuffled epoch leaves out the last incomplete batch."
     rows = eps.rows()
-    for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle): yield to_float(eps.frames[rows[ids]], device)
+    for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle): yield to_float(eps.stack(rows[ids], context), device)
 
 # %% ../nbs/00_data.ipynb #413bbdaf
 def sequence_batches(

@@ -44,7 +44,7 @@ def summarise(
     for k, f in stats.items(): out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f)}
     return out
 
-# %% ../nbs/03_eval.ipynb #744f329f
+# %% ../nbs/03_eval.ipynb #04a9a4fb
 def fresh_frames(
     eps:Episodes,   # episodes that the model has not seen
     num_samples:int # frames wanted; all if there are fewer
@@ -60,8 +60,8 @@ def linear_model(
     eps:Episodes    # its training episodes
 )->VAE:
     "The best linear model of the training episodes, in evaluation mode."
-    linear, rows = VAE(replace(vae.cfg, start='pca')), eps.rows()
-    linear.start_from(to_float(eps.frames[rows[np.linspace(0, len(rows)-1, min(2048, len(rows))).astype(int)]]))
+    linear = VAE(replace(vae.cfg, start='pca', latent='gaussian', latent_dim=vae.cfg.z_dim, latent_grid=0, context=1))
+    linear.start_from(to_float(eps.frames[eps.spread(2048)]))
     return linear.eval()
 
 @torch.no_grad()
@@ -74,12 +74,12 @@ def compare(
     "The VAE beside the models that know nothing, on the same fresh frames."
     rows, owner = fresh_frames(eps, num_samples)
     device, errors = next(vae.parameters()).device, {}
-    models = {'VAE': lambda o, b: vae.reconstruct(o), 'linear': None, 'frame before': lambda o, b: b, 'mean frame': lambda o, b: vae.mean_frame.expand_as(o)}
-    if train_eps is not None: linear = linear_model(vae, train_eps).to(device); models['linear'] = lambda o, b: linear.reconstruct(o)
+    models = {'VAE': lambda o, b: vae.reconstruct(o), 'linear': None, 'frame before': lambda o, b: b, 'mean frame': lambda o, b: vae.mean_frame[-3:].expand_as(b)}
+    if train_eps is not None: linear = linear_model(vae, train_eps).to(device); models['linear'] = lambda o, b: linear.reconstruct(o[:, -3:])
     for chunk in np.array_split(rows, max(1, len(rows)//250)):
-        o, before = to_float(eps.frames[chunk], device), to_float(eps.frames[chunk-1], device)
+        o, before = to_float(eps.stack(chunk, vae.cfg.context), device), to_float(eps.frames[chunk-1], device)
         for name, draw in models.items():
-            if draw: errors.setdefault(name, []).append(frame_errors(o, draw(o, before), before))
+            if draw: errors.setdefault(name, []).append(frame_errors(o[:, -3:], draw(o, before), before))
     return {name: summarise(np.concatenate(e), owner) for name, e in errors.items()}
 
 def results_table(
@@ -91,7 +91,7 @@ def results_table(
     return '\n'.join([line('', 'PSNR dB', 'within 0.1, %', 'PSNR dB, moving pixels', 'squared error')] + [
         line(name, between(r, 'psnr', 1, '.2f'), between(r, 'accuracy', 100, '.2f'), between(r, 'psnr_moving', 1, '.1f'), f"{r['mse']:.6f}") for name, r in results.items()])
 
-# %% ../nbs/03_eval.ipynb #cd24e0a9
+# %% ../nbs/03_eval.ipynb #db7e697f
 @torch.no_grad()
 def plot_reconstructions(
     vae:VAE,
@@ -100,15 +100,15 @@ def plot_reconstructions(
 ):                  # the figure
     "Frames, drawings, and the size of the error, brightened five times."
     rows, _ = fresh_frames(eps, n)
-    o = to_float(eps.frames[rows], next(vae.parameters()).device)
-    r = vae.reconstruct(o)
+    o = to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device)
+    r, o = vae.reconstruct(o), o[:, -3:]
     return show_frames({'frame': to_uint8(o), 'drawn': to_uint8(r), 'error x 5': to_uint8((5*(r-o).abs()).mean(1, keepdim=True).expand_as(o))})
 
-# %% ../nbs/03_eval.ipynb #af453b31
+# %% ../nbs/03_eval.ipynb #40215f19
 @torch.no_grad()
 def encode_all(
     vae:VAE,
-    frames:np.ndarray   # (n, H, W, 3) uint8
+    frames:np.ndarray   # (n, H, W, 3*context) uint8
 )->tuple:               # posterior mean and log-variance, (n, latent) float32 on the CPU
     "Encode many frames, in batches."
     device = next(vae.parameters()).device
@@ -140,14 +140,15 @@ def plot_latent_space(
         ax.set(title=name, xticks=[], yticks=[]); ax.grid(False); fig.colorbar(dots, ax=ax)
     return fig
 
-# %% ../nbs/03_eval.ipynb #0b473d4b
+# %% ../nbs/03_eval.ipynb #0aa48b3f
 def plot_latent_dimensions(
-    mu:torch.Tensor,    # (n, latent) posterior means
-    lv:torch.Tensor     # (n, latent) posterior log-variances
+    mu:torch.Tensor,    # (n, z_dim) posterior means
+    lv:torch.Tensor,    # (n, z_dim) posterior log-variances
+    kl=kl_nats          # complexity of each number, a function of both
 ):                      # the figure
     "Complexity of each dimension, and the spread of its means beside the prior's."
     figure_style()
-    kl = kl_nats(mu, lv).mean(0)
+    kl = kl(mu, lv).mean(0)
     order = kl.argsort(descending=True)
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(7, 3.6), sharex=True)
     top.bar(range(len(kl)), kl[order]); top.set(ylabel='complexity (nats)')
@@ -189,7 +190,7 @@ def explore(
     show()
     return widgets.HBox([picture, widgets.VBox(sliders)])
 
-# %% ../nbs/03_eval.ipynb #3bf0c988
+# %% ../nbs/03_eval.ipynb #10d2eed4
 @torch.no_grad()
 def plot_prior_samples(
     vae:VAE,
@@ -197,7 +198,7 @@ def plot_prior_samples(
     seed=0
 ):          # the figure
     "Frames drawn from latents that come from the prior N(0, I)."
-    z = torch.randn(n, vae.cfg.latent_dim, generator=torch.Generator().manual_seed(seed))
+    z = vae.latent.prior(n, vae.cfg.z_dim, torch.Generator().manual_seed(seed))
     frames = to_uint8(vae.draw(z.to(next(vae.parameters()).device)))
     return show_frames({'': frames[:n//2], ' ': frames[n//2:]})
 
@@ -211,7 +212,7 @@ class EvalVAEConfig(CollectConfig):
     seed:int=1_000_042          # of the fresh episodes
     device:str='auto'           # auto, cpu, cuda or mps
 
-# %% ../nbs/03_eval.ipynb #099090b3
+# %% ../nbs/03_eval.ipynb #07f6f87e
 def evaluate_vae(cfg):
     "Measure a VAE on fresh games and draw what it sees: metrics.txt, metrics.json and four pictures."
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
@@ -240,9 +241,9 @@ def evaluation_figures(
 )->dict:            # file name without ending -> figure
     "The pictures that `aif_eval_vae` writes."
     rows, owner = fresh_frames(eps, 1000)
-    mu, lv = encode_all(vae, eps.frames[rows])
+    mu, lv = encode_all(vae, eps.stack(rows, vae.cfg.context))
     return dict(reconstructions=plot_reconstructions(vae, eps), latent_space=plot_latent_space(mu, score_step_lives(eps, rows, owner)),
-                latent_dimensions=plot_latent_dimensions(mu, lv), prior_samples=plot_prior_samples(vae))
+                latent_dimensions=plot_latent_dimensions(mu, lv, vae.latent.kl), prior_samples=plot_prior_samples(vae))
 
 def file_hash(path)->str:
     "The SHA-256 of a file, so that a number can name the weights it belongs to."

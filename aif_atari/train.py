@@ -116,21 +116,23 @@ def load_vae(
     vae.settings = state['config']
     return vae.to(device).eval()
 
-# %% ../nbs/02_train.ipynb #aa59cea1
+# %% ../nbs/02_train.ipynb #0dab9776
 class FrameData:
     "Batches of frames, split by episode, for `fit`."
     def __init__(self,
         eps:Episodes,
         cfg:TrainConfig,    # val_split, batch_size and seed
-        device='cpu'
+        device='cpu',
+        context=1           # frames put together
     ):
+        self.context = context
         self.train_eps, self.val_eps = split_episodes(eps, cfg.val_split, cfg.seed)
         self.batch_size, self.seed, self.device = cfg.batch_size, cfg.seed, device
         n = self.train_eps.num_frames
         check(cfg.batch_size <= n, f'batch_size {cfg.batch_size} is larger than the {n} training frames; choose a smaller one or play more episodes.')
         self.steps = n//cfg.batch_size
-    def train(self, epoch): return frame_batches(self.train_eps, self.batch_size, epoch, self.seed, device=self.device)
-    def val(self): return frame_batches(self.val_eps, 500, shuffle=False, device=self.device)
+    def train(self, epoch): return frame_batches(self.train_eps, self.batch_size, epoch, self.seed, device=self.device, context=self.context)
+    def val(self): return frame_batches(self.val_eps, 500, shuffle=False, device=self.device, context=self.context)
 
 class Diverged(RuntimeError):
     "A loss or gradient is no longer finite; the run folder holds the last good state"
@@ -312,7 +314,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #5aee2279
+# %% ../nbs/02_train.ipynb #63e0d10d
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -320,10 +322,9 @@ def save_reconstructions(
     n=8             # frames
 ):
     "Held-out frames, evenly spaced, above what the VAE draws."
-    rows = eps.rows()
-    o = eps.frames[rows[np.linspace(0, len(rows)-1, n).astype(int)]]
-    with torch.no_grad(): r = vae.eval().reconstruct(to_float(o, next(vae.parameters()).device))
-    save_figure(path, show_frames({'frame': o, 'drawn': to_uint8(r)}))
+    rows = eps.spread(n)
+    with torch.no_grad(): r = vae.eval().reconstruct(to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device))
+    save_figure(path, show_frames({'frame': eps.frames[rows], 'drawn': to_uint8(r)}))
 
 def train_vae(cfg):
     "Train a VAE on random play of one game. Flags are described with their defaults; the run folder says what was done."
@@ -331,12 +332,11 @@ def train_vae(cfg):
     find_game(cfg.env_name)
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
-    data = FrameData(eps, cfg, device)
+    data = FrameData(eps, cfg, device, cfg.context)
     write_json(folder/'config.json', asdict(cfg))
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, cfg)).to(device)
-    rows = data.train_eps.rows()
-    vae.start_from(to_float(eps.frames[rows[np.linspace(0, len(rows)-1, min(2048, len(rows))).astype(int)]], device))
+    vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), cfg.context), device))
     print(f'{eps}; {data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out; {device}{", bfloat16" if use_bfloat16(cfg.mixed_precision, device) else ""}')
     def pictures(vae, log):
         if log[-1]['epoch'] == 1 or log[-1]['epoch'] % cfg.checkpoint_freq == 0:
