@@ -248,11 +248,11 @@ def slot_seed(
     "The emulator's seed for one place in the batch, so that two collections with different seeds share no episode."
     return int(np.random.SeedSequence([seed, slot]).generate_state(1)[0] >> 1)
 
-# %% ../nbs/00_data.ipynb #e41a8d88
+# %% ../nbs/00_data.ipynb #ba5c922f
 class _Writer:
-    def __init__(self, size):
-        self.arrays = {k: np.empty((0, *s), _PER_FRAME[k]) for k, s in
-                       dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()).items()}
+    def __init__(self, size, ram):
+        shapes = dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()) | (dict(ram=(128,)) if ram else {})
+        self.arrays = {k: np.empty((0, *s), _PER_FRAME[k]) for k, s in shapes.items()}
         self.lengths, self.waiting = [], {}
 
     def add(self, i, rows):
@@ -264,7 +264,7 @@ class _Writer:
                 a.resize((old+len(column), *a.shape[1:]), refcheck=False)
                 a[old:] = column
 
-# %% ../nbs/00_data.ipynb #365c48bc
+# %% ../nbs/00_data.ipynb #61902495
 def play(
     cfg:CollectConfig,  # what to play and how
     policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions; random by default
@@ -275,24 +275,28 @@ def play(
     check_collect(cfg)
     n = min(cfg.num_envs, cfg.num_episodes)
     games = (games or (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames))(cfg, n)
-    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size)
+    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size, hasattr(games, 'ram'))
     number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
     history, first = deque(), 0                                                 # what the whole batch did from step `first` on
+    memory = lambda: (games.ram(),) if hasattr(games, 'ram') else ()
     o, lives = games.reset([slot_seed(cfg.seed, k) for k in range(n)])
+    ram = memory()
     with tqdm(total=cfg.num_episodes, desc=f'Playing {cfg.env_name}', unit='episode', disable=None if progress else True) as bar:
         for t in itertools.takewhile(lambda t: (number >= 0).any(), itertools.count()):
             actions = np.asarray(policy(o))
             o_next, r, terminated, truncated, lives_next = games.step(actions)
+            ram_next = memory()
             cut = (t+1-begun == cfg.max_steps) & ~(terminated | truncated)
-            history.append((o, actions, r, terminated, truncated | cut, lives))
+            history.append((o, actions, r, terminated, truncated | cut, lives, *ram))
             for k in np.where((terminated | truncated | cut) & (begun <= t) & (number >= 0))[0]:
                 rows = [tuple(x[k] for x in step) for step in itertools.islice(history, begun[k]-first, None)]
-                writer.add(number[k], rows + [(o_next[k], -1, 0, False, False, lives_next[k])])
+                writer.add(number[k], rows + [(o_next[k], -1, 0, False, False, lives_next[k], *(x[k] for x in ram_next))])
                 number[k], begun[k] = len(slots) if len(slots) < cfg.num_episodes else -1, t+1 if cut[k] else t+2      # after its end a game needs a step to begin
                 if number[k] >= 0: slots.append(k)
                 bar.update()
             while history and first < begun[number >= 0].min(initial=t+1): history.popleft(); first += 1
             o, lives = games.begin(cut) if cut.any() else (o_next, lives_next)
+            ram = memory() if cut.any() else ram_next
     lengths = np.array(writer.lengths)
     return Episodes(**writer.arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.array(slots), config=asdict(cfg), action_names=games.action_names)
 

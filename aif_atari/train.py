@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bfloat16', 'save_checkpoint', 'load_checkpoint',
-           'load_vae', 'FrameData', 'Diverged', 'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line',
-           'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
+           'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'FrameData', 'Diverged', 'lr_factor',
+           'make_optimiser', 'run_epoch', 'fit', 'report_line', 'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run',
+           'episodes_of', 'save_reconstructions', 'train_vae']
 
-# %% ../nbs/02_train.ipynb #48a12c30
-import contextlib, io, json, math, time, warnings, zipfile
+# %% ../nbs/02_train.ipynb #9a688490
+import contextlib, hashlib, io, json, math, time, warnings, zipfile
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, torch
@@ -115,6 +117,42 @@ def load_vae(
     except (RuntimeError, TypeError, AttributeError) as e: raise InputError(f"The weights in {path} don't fit its settings.") from e
     vae.settings = state['config']
     return vae.to(device).eval()
+
+# %% ../nbs/02_train.ipynb #db571888
+def _shipped(): return Path(find_spec('aif_atari').origin).parent/'weights'
+
+def ship(
+    path,       # a checkpoint
+    name:str,   # such as breakout
+    kind:str,   # VAE
+    folder=None # the package's own folder by default
+):
+    "Copy the weights of a checkpoint, and nothing else of it, to where `load_pretrained` finds them, and enter them in the index."
+    folder = check_folder(folder or _shipped()); state, file = load_checkpoint(path, kind), f'{name}_{kind.lower()}.pt'
+    save_checkpoint(folder/file, kind, state['config'] | dict(output_dir='', device='auto'), state['model'], epoch=state.get('epoch'))
+    index = read_json(folder/'index.json', 'index of weights') if (folder/'index.json').exists() else {}
+    entry = dict(sha256=hashlib.sha256((folder/file).read_bytes()).hexdigest(), licence='Apache-2.0', settings=state['config'] | dict(output_dir='', device='auto'), **provenance())
+    write_json(folder/'index.json', dict(sorted((index | {file: entry}).items())))
+
+def pretrained_path(
+    name:str,       # such as breakout
+    kind='VAE',
+    folder=None     # the package's own folder by default
+)->Path:
+    "The file of shipped weights, whose bytes must be those that the index names. Raises `InputError` for a name that isn't there."
+    folder = Path(folder or _shipped()); index = read_json(folder/'index.json', 'index of weights')
+    suffix = f'_{kind.lower()}.pt'
+    have = [f[:-len(suffix)] for f in index if f.endswith(suffix)]
+    file = f'{one_of(name.lower(), have, "pretrained " + kind)}{suffix}'
+    check((folder/file).exists() and hashlib.sha256((folder/file).read_bytes()).hexdigest() == index[file]['sha256'], f'The shipped weights {file} are missing or damaged; install the package again.')
+    return folder/file
+
+def load_pretrained(
+    name:str,       # breakout or pong
+    device='cpu'
+)->VAE:
+    "A trained VAE that ships with the package, in evaluation mode."
+    return load_vae(pretrained_path(name), device)
 
 # %% ../nbs/02_train.ipynb #0dab9776
 class FrameData:
@@ -314,7 +352,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #63e0d10d
+# %% ../nbs/02_train.ipynb #46ab10f4
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -326,7 +364,7 @@ def save_reconstructions(
     with torch.no_grad(): r = vae.eval().reconstruct(to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device))
     save_figure(path, show_frames({'frame': eps.frames[rows], 'drawn': to_uint8(r)}))
 
-def train_vae(cfg):
+def train_vae(cfg, on_epoch=None):
     "Train a VAE on random play of one game. Flags are described with their defaults; the run folder says what was done."
     for f in (check_collect, check_vae, check_train): f(cfg)
     find_game(cfg.env_name)
@@ -342,6 +380,7 @@ def train_vae(cfg):
         if log[-1]['epoch'] == 1 or log[-1]['epoch'] % cfg.checkpoint_freq == 0:
             save_reconstructions(folder/f"reconstructions_epoch_{log[-1]['epoch']}.png", vae, data.val_eps)
             save_figure(folder/'training_curves.png', plot_curves(log))
+        if on_epoch: on_epoch(vae, log)
     log = fit(vae, VAE.free_energy, data, cfg, 'VAE', on_epoch=pictures)
     save_figure(folder/'training_curves.png', plot_curves(log))
     save_reconstructions(folder/'final_reconstructions.png', vae, data.val_eps)
