@@ -44,7 +44,7 @@ def summarise(
     for k, f in stats.items(): out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f)}
     return out
 
-# %% ../nbs/03_eval.ipynb #04a9a4fb
+# %% ../nbs/03_eval.ipynb #42b08a43
 def fresh_frames(
     eps:Episodes,   # episodes that the model has not seen
     num_samples:int # frames wanted; all if there are fewer
@@ -64,6 +64,7 @@ def linear_model(
     linear.start_from(to_float(eps.frames[eps.spread(2048)]))
     return linear.eval()
 
+# %% ../nbs/03_eval.ipynb #773f9d2a
 @torch.no_grad()
 def compare(
     vae:VAE,

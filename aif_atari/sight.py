@@ -166,7 +166,7 @@ def component_recall(
     ghost = ((g.abs().amax(-1) > 0.3) & ~around).flatten(1).any(1)
     return torch.stack([hit.sum(1), there.sum(1), ghost], 1).numpy().astype(int)
 
-# %% ../nbs/03a_sight.ipynb #ddb510db
+# %% ../nbs/03a_sight.ipynb #5e7d83bb
 def ridge(
     z:torch.Tensor,     # (n, Z)
     y:torch.Tensor,     # (n, V), nan where unknown
@@ -178,6 +178,7 @@ def ridge(
     W = torch.stack([solve(z1[ok], y[ok, v]) for v, ok in enumerate(y.isfinite().T)], 1)
     return lambda x: F.pad(x, (0, 1), value=1.)@W
 
+# %% ../nbs/03a_sight.ipynb #aa7d10f0
 def small_network(
     z:torch.Tensor,     # (n, Z)
     y:torch.Tensor,     # (n, V), nan where unknown
@@ -195,6 +196,7 @@ def small_network(
         opt.zero_grad(); cost.backward(); opt.step(); schedule.step()
     return torch.no_grad()(net.eval())
 
+# %% ../nbs/03a_sight.ipynb #7e496dae
 def cross_predict(
     fit_probe,              # `ridge` or `small_network`
     z:torch.Tensor,         # (n, Z) latent means
@@ -250,13 +252,14 @@ def scripted_play(
         return np.where(rng.random(len(act)) < wobble, rng.integers(len(made[0].action_names), size=len(act)), act)
     return play(cfg, policy, progress=False, games=games)
 
-# %% ../nbs/03a_sight.ipynb #3511ac3d
+# %% ../nbs/03a_sight.ipynb #ebb4abce
 def _ratio(pairs):
     "Sum of the first column over sum of the second, with its interval over rows."
     pairs = np.array(pairs, float)
     stat = lambda x, axis: x[:, 0].sum()/max(x[:, 1].sum(), 1e-9)
     return dict(value=float(stat(pairs, 0)), interval=bootstrap(pairs, stat), n=int(pairs[:, 1].sum()))
 
+# %% ../nbs/03a_sight.ipynb #bfa4cedd
 def see(
     draw,               # (stacked frames (n, H, W, 3k) uint8, frames before (n, H, W, 3) uint8) -> drawings (n, H, W, 3) float
     eps:Episodes,       # with `ram`, where the game has labels
@@ -286,6 +289,7 @@ def see(
                 if n == name: add(f'{name}, false alarms', false_alarms(o, drawn, xy, np.nanmean(looks, 0), thing).sum(), len(o))
     return out
 
+# %% ../nbs/03a_sight.ipynb #ffbe39da
 def sight(counts:dict)->dict:
     "The counts of `see` as numbers with intervals: recall and false alarms as shares, errors as PSNR in dB."
     out = {}
@@ -296,7 +300,7 @@ def sight(counts:dict)->dict:
         out[name.replace('mse', 'psnr')] = dict(value=db(r['value']), interval=tuple(sorted(map(db, r['interval']))), n=r['n']) if name.startswith('mse') else r
     return out
 
-# %% ../nbs/03a_sight.ipynb #344bd454
+# %% ../nbs/03a_sight.ipynb #bcf2a229
 def drawer(
     vae:VAE
 ):          # callable for `see`
@@ -317,7 +321,7 @@ def probe_sight(
     rows = eps.rows(); owner = np.repeat(np.arange(len(eps)), eps.lengths)
     names, columns = [], []
     for name, thing in things.items():
-        gone = np.isnan(places(eps.ram[rows], replace(thing, field=(0, 160, 0, 210)))[:, 0])
+        gone = np.isnan(places(eps.ram[rows], replace(thing, field=(0, 160, 0, thing.field[3])))[:, 0])     # below its field a ball is lost, and not on the screen
         for axis, byte in (('x', thing.x), ('y', thing.y)):
             v = np.where(gone, np.nan, eps.ram[rows][:, byte].astype(float))
             if byte >= 0 and np.nanstd(v) > 0: names.append(f'{name} {axis}'); columns.append(v)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bfloat16', 'save_checkpoint', 'load_checkpoint',
-           'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'FrameData', 'Diverged', 'lr_factor',
+           'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'collage', 'FrameData', 'Diverged', 'lr_factor',
            'make_optimiser', 'run_epoch', 'fit', 'report_line', 'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run',
            'episodes_of', 'save_reconstructions', 'train_vae']
 
@@ -71,7 +71,7 @@ def use_bfloat16(
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return device == 'cpu' and bool(native())
 
-# %% ../nbs/02_train.ipynb #608eb3c7
+# %% ../nbs/02_train.ipynb #1aacd569
 def save_checkpoint(
     path,           # file to make or replace
     kind:str,       # what model it holds, such as 'VAE'
@@ -105,6 +105,7 @@ def load_checkpoint(
     check(state.get('kind') == kind, f'{path} holds a {state.get("kind")}, not a {kind}.')
     return state
 
+# %% ../nbs/02_train.ipynb #b68928e0
 def load_vae(
     path,           # best_model.pt, final_model.pt or checkpoint_epoch_N.pt of a VAE
     device='cpu'
@@ -154,22 +155,42 @@ def load_pretrained(
     "A trained VAE that ships with the package, in evaluation mode."
     return load_vae(pretrained_path(name), device)
 
-# %% ../nbs/02_train.ipynb #0dab9776
+# %% ../nbs/02_train.ipynb #8c7a8d17
+def collage(
+    o:torch.Tensor,     # (B, C, H, W) frames
+    share:float,        # of the frames that get pieces, in [0, 1]
+    rng,                # a NumPy generator
+    pieces:int=2        # in each of them
+)->torch.Tensor:        # (B, C, H, W), a copy
+    "Paste rectangles of other frames into some frames."
+    out, (B, _, H, W) = o.clone(), o.shape
+    for i in np.where(rng.random(B) < share)[0]:
+        for _ in range(pieces):
+            h, w = (int(rng.integers(4, n//2 + 1)) for n in (H, W))
+            y, x, y_from, x_from = (int(rng.integers(n)) for n in (H-h+1, W-w+1)*2)
+            out[i, :, y:y+h, x:x+w] = o[rng.integers(B), :, y_from:y_from+h, x_from:x_from+w]
+    return out
+
+# %% ../nbs/02_train.ipynb #9c48bebe
 class FrameData:
     "Batches of frames, split by episode, for `fit`."
     def __init__(self,
         eps:Episodes,
         cfg:TrainConfig,    # val_split, batch_size and seed
         device='cpu',
-        context=1           # frames put together
+        context=1,          # frames put together
+        share=0.            # of the training frames that become collages
     ):
-        self.context = context
+        self.context, self.share = context, share
         self.train_eps, self.val_eps = split_episodes(eps, cfg.val_split, cfg.seed)
         self.batch_size, self.seed, self.device = cfg.batch_size, cfg.seed, device
         n = self.train_eps.num_frames
         check(cfg.batch_size <= n, f'batch_size {cfg.batch_size} is larger than the {n} training frames; choose a smaller one or play more episodes.')
         self.steps = n//cfg.batch_size
-    def train(self, epoch): return frame_batches(self.train_eps, self.batch_size, epoch, self.seed, device=self.device, context=self.context)
+    def train(self, epoch):
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        batches = frame_batches(self.train_eps, self.batch_size, epoch, self.seed, device=self.device, context=self.context)
+        return (collage(o, self.share, rng) for o in batches) if self.share else batches
     def val(self): return frame_batches(self.val_eps, 500, shuffle=False, device=self.device, context=self.context)
 
 class Diverged(RuntimeError):
@@ -312,10 +333,11 @@ def _show_live(log):
     clear_output(wait=True)
     fig = plot_curves(log); display(fig); plt.close(fig)
 
-# %% ../nbs/02_train.ipynb #ab5b131b
+# %% ../nbs/02_train.ipynb #24d92bec
 @dataclass
 class TrainVAEConfig(TrainConfig, VAEConfig, CollectConfig):
     output_dir:str='outputs/vae'    # run folder; the same command again goes on where it stopped
+    collage:float=0.                # share of the training frames that get pieces of other frames
 
 # %% ../nbs/02_train.ipynb #1def14e8
 def part_of(
@@ -352,7 +374,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #46ab10f4
+# %% ../nbs/02_train.ipynb #45ca8cec
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -367,10 +389,11 @@ def save_reconstructions(
 def train_vae(cfg, on_epoch=None):
     "Train a VAE on random play of one game. Flags are described with their defaults; the run folder says what was done."
     for f in (check_collect, check_vae, check_train): f(cfg)
+    check(0 <= cfg.collage <= 1, f'collage is a share in [0, 1], not {cfg.collage}.')
     find_game(cfg.env_name)
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
-    data = FrameData(eps, cfg, device, cfg.context)
+    data = FrameData(eps, cfg, device, cfg.context, cfg.collage)
     write_json(folder/'config.json', asdict(cfg))
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, cfg)).to(device)

@@ -9,13 +9,15 @@ from PIL import Image
 from aif_atari.core import field_docs, read_json
 from aif_atari.data import CollectToFile, load_episodes
 from aif_atari.eval import EvalVAEConfig
+from aif_atari.remedies import RemedyConfig
 from aif_atari.reproduce import ReproduceConfig
+from aif_atari.sight import SeeConfig
 from aif_atari.speed import SpeedConfig
 from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_checkpoint
 from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 
 TRAIN, EVAL, RESUME = f'aif_train_vae {TINY} --output_dir new', f'aif_eval_vae {FRESH} --frame_size 32 --model_path', f'aif_train_vae {TINY} --output_dir'
-COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
+COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -71,6 +73,20 @@ MISTAKES = {
     f'aif_eval_vae {FRESH} --model_path run/best_model.pt': '32x32 frames, not 64x64|--frame_size 32',
     f'{EVAL} run/best_model.pt --seed 42': 'seed 42|fresh',
     f'{EVAL} run/best_model.pt --output_dir file/x': "Can't write file/x",
+    'aif_collect --hold 0': 'hold must be at least 1, not 0',
+    'aif_train_vae --latent_grid 5': 'latent_grid must be 0, 4, 8 or 16, not 5',
+    'aif_train_vae --latent_grid 8': 'linear start is for a Gaussian vector',
+    'aif_train_vae --latent categorical --latent_dim 10 --start mean': 'multiple of 16, not 10',
+    'aif_train_vae --focus -1': 'focus must not be negative',
+    'aif_train_vae --collage 2': 'collage is a share in [0, 1], not 2.0',
+    'aif_see': 'Name one model: --model_path|--pretrained',
+    'aif_see --model_path torn.pt': 'torn.pt is torn or no checkpoint',
+    'aif_see --pretrained brakeout': "no pretrained VAE 'brakeout'|breakout",
+    'aif_see --pretrained breakout --player robot': "no player 'robot'|random",
+    'aif_see --pretrained breakout --env_name Freeway --player scripted': 'no script for the game|breakout',
+    'aif_remedies --variant gridd': "no variant 'gridd'|grid",
+    'aif_remedies --env_name Freeway': 'game with labels and a scripted player|breakout',
+    'aif_remedies --core_minutes 0': 'core_minutes must be positive',
 }
 if not torch.cuda.is_available(): MISTAKES |= {'aif_train_vae --device cuda': 'cuda is not there|cpu', f'{EVAL} run/best_model.pt --device cuda': 'cuda is not there|cpu'}
 
