@@ -64,7 +64,7 @@ def linear_model(
     linear.start_from(to_float(eps.frames[eps.spread(2048)]))
     return linear.eval()
 
-# %% ../nbs/03_eval.ipynb #773f9d2a
+# %% ../nbs/03_eval.ipynb #9c3cdf27
 @torch.no_grad()
 def compare(
     vae:VAE,
@@ -75,7 +75,7 @@ def compare(
     "The VAE beside the models that know nothing, on the same fresh frames."
     rows, owner = fresh_frames(eps, num_samples)
     device, errors = next(vae.parameters()).device, {}
-    models = {'VAE': lambda o, b: vae.reconstruct(o), 'linear': None, 'frame before': lambda o, b: b, 'mean frame': lambda o, b: vae.mean_frame[-3:].expand_as(b)}
+    models = {'VAE': lambda o, b: vae.reconstruct(o), 'linear': None, 'frame before': lambda o, b: b, 'mean frame': lambda o, b: vae.mean_frame[:, -3:].expand_as(b)}
     if train_eps is not None: linear = linear_model(vae, train_eps).to(device); models['linear'] = lambda o, b: linear.reconstruct(o[:, -3:])
     for chunk in np.array_split(rows, max(1, len(rows)//250)):
         o, before = to_float(eps.stack(chunk, vae.cfg.context), device), to_float(eps.frames[chunk-1], device)

@@ -164,7 +164,7 @@ def ppca(
     var = ((total - lam.sum())/max(1, D-k)).clamp_min(1e-7)
     return m, v, lam.clamp_min(1.01*var), var
 
-# %% ../nbs/01_vae.ipynb #470aad56
+# %% ../nbs/01_vae.ipynb #955dcb9e
 def pixels(
     o:torch.Tensor  # (B, 3, H, W) float, channels last in memory
 )->torch.Tensor:    # (B, H*W*3), a view
@@ -185,7 +185,7 @@ class VAE(nn.Module):
         super().__init__()
         check_vae(cfg)
         self.cfg, self.likelihood, self.latent = cfg, LIKELIHOODS[cfg.likelihood](), LATENTS[cfg.latent]()
-        self.shape, self.encoder, self.decoder = (3*cfg.context, cfg.frame_size, cfg.frame_size), Encoder(cfg), Decoder(cfg)
+        self.shape, self.encoder, self.decoder = (1, 3*cfg.context, cfg.frame_size, cfg.frame_size), Encoder(cfg), Decoder(cfg)
         self.encoder.head.bias.data[cfg.latent_dim:] = cfg.lv_start
         for name, value in dict(mean_frame=torch.full(self.shape, 0.5), var=torch.tensor(1.), steps=torch.tensor(0.)).items(): self.register_buffer(name, value)
         D = math.prod(self.shape)
@@ -199,7 +199,7 @@ class VAE(nn.Module):
         mu, lv = self.encode(o)
         return self.decode(self.latent.sample(mu, lv)), mu, lv
 
-# %% ../nbs/01_vae.ipynb #dc8c1422
+# %% ../nbs/01_vae.ipynb #29da9832
 @patch
 def encode(self:VAE,
     o:torch.Tensor  # (B, 3*context, H, W) frames in [0, 1], the latest one last
@@ -217,7 +217,7 @@ def decode(self:VAE,
     "What the model expects to see, in the likelihood's terms."
     out = self.decoder(z)
     if self.linear:
-        with torch.autocast(z.device.type, enabled=False): out = out + unpixels(self.linear['draw'](z.float()), self.shape[0])
+        with torch.autocast(z.device.type, enabled=False): out = out + unpixels(self.linear['draw'](z.float()), self.shape[1])
     return out + self.base if self.cfg.start == 'mean' else out
 
 @patch
@@ -234,14 +234,14 @@ def reconstruct(self:VAE,
     "Frame -> posterior mean -> frame."
     return self.draw(self.encode(o)[0])
 
-# %% ../nbs/01_vae.ipynb #1c0f1216
+# %% ../nbs/01_vae.ipynb #f0e79843
 @patch
 @torch.no_grad()
 def start_from(self:VAE,
     o:torch.Tensor  # (n, 3, H, W) training frames in [0, 1]; two thousand suffice
 ):
     "Begin at the best linear model of these frames (Tipping and Bishop 1999); also keeps their mean, the simplest model of all."
-    self.mean_frame.copy_(o.mean(0))
+    self.mean_frame.copy_(o.mean(0, keepdim=True))
     if self.cfg.start == 'mean': self.base.copy_(self.likelihood.link(self.mean_frame))
     if not self.linear: return
     m, v, lam, var = ppca(pixels(self.likelihood.link(o)), self.cfg.latent_dim)
@@ -252,7 +252,7 @@ def start_from(self:VAE,
     self.encoder.head.bias[self.cfg.latent_dim:] = torch.log(var/lam)
     self.var.copy_(var)
 
-# %% ../nbs/01_vae.ipynb #6e743ea7
+# %% ../nbs/01_vae.ipynb #1ed11760
 @patch
 def free_energy(self:VAE,
     o:torch.Tensor, # (B, 3*context, H, W) frames in [0, 1]
@@ -262,7 +262,7 @@ def free_energy(self:VAE,
     out, mu, lv = self(o)
     mse = F.mse_loss(self.likelihood.mean(out.detach()), o)
     if self.training: self.var.lerp_(mse, 0.02); self.steps += 1
-    weight = 1 + self.cfg.focus*((o - self.mean_frame).abs() > 0.1) if self.cfg.focus else None
+    weight = ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.focus).add_(1) if self.cfg.focus else None
     nll = self.likelihood.nll(out, o, mse + 1e-8 if var is None else var, weight).mean()
     kl = self.latent.kl(mu, lv).sum(1).mean()
     beta = (self.steps/self.cfg.kl_warmup).clamp(max=1) if self.cfg.kl_warmup else 1

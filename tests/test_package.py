@@ -66,4 +66,8 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     env = dict(PYTHONPATH=f'{stubs}{os.pathsep}{target}')
     modules = ['aif_atari'] + [f'aif_atari.{p.stem}' for p in (ROOT/'aif_atari').glob('[a-z]*.py')]
     assert str(target) in call(sys.executable, '-c', f'import {", ".join(modules)}; print(aif_atari.__file__)', cwd=tmp_path, **env)
+    weights = target/'aif_atari'/'weights'
+    assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
+    shipped = 'from aif_atari.train import load_pretrained; print(*(load_pretrained(n).settings["env_name"] for n in ("breakout", "pong")))'
+    assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
     assert 'Done: run/best_model.pt' in call(target/'bin'/'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env)
