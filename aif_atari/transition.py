@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['aif_train_transition', 'Beliefs', 'outcomes_of', 'beliefs_of', 'BeliefData', 'TransitionConfig', 'check_transition',
            'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_kl', 'TrainTransitionConfig', 'eyes', 'belief_data',
-           'train_transition', 'load_transition']
+           'train_transition', 'load_transition', 'Finder', 'imagine', 'window_starts', 'glide', 'place_errors']
 
 # %% ../nbs/04_transition.ipynb #37b55104
 import json, math, time
@@ -211,7 +211,7 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     batch_size:int=32           # windows per step
     lr:float=2e-3               # peak step size of Adam
 
-# %% ../nbs/04_transition.ipynb #10e7edbf
+# %% ../nbs/04_transition.ipynb #1c9ac562
 def eyes(cfg)->VAE:
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the one that ships for the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
@@ -226,7 +226,7 @@ def train_transition(cfg):
     "Train a transition model on random play of one game, seen through a trained VAE."
     for f in (check_collect, check_train): f(cfg)
     check(cfg.steps >= 1, f'steps must be at least 1, not {cfg.steps}.'); check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
-    find_game(cfg.env_name)
+    find_game(cfg.env_name); one_of(cfg.kind, ['grid', 'vector'], 'kind')
     vae = eyes(cfg)
     cfg = replace(cfg, latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid)
     device, folder = find_device(cfg.device), open_run(cfg)
@@ -263,3 +263,93 @@ def load_transition(
     except (RuntimeError, TypeError, AttributeError) as e: raise InputError(f"The weights in {path} don't fit its settings.") from e
     model.settings = state['config']
     return model.to(device).eval()
+
+# %% ../nbs/04_transition.ipynb #a7a7c3fb
+class Finder:
+    "Finds a thing in drawn frames by its look, which is learned from real frames with labels."
+    def __init__(self,
+        eps:Episodes,   # real play with `ram`
+        thing:Thing,
+        least=0.3       # share of the thing that must be there
+    ):
+        size, self.thing, self.least = eps.frames.shape[1], thing, least
+        self.half = half_size(thing, size)
+        look = np.nan_to_num(np.nanmean(np.concatenate(list(self._looks(eps, size))), 0))
+        self.look = torch.as_tensor(look).float().permute(2, 0, 1)[None]
+        self.background = torch.as_tensor(np.median(eps.frames[eps.spread(400)], 0)/255).float().permute(2, 0, 1)
+        left, right, top, bottom = np.array(thing.field)*size/np.array([160, 160, 210, 210])
+        column, row = torch.arange(size), torch.arange(size)[:, None]
+        self.outside = (column < left-1) | (column > right) | (row < top-1) | (row > bottom)
+
+    def _looks(self, eps, size):
+        for e in eps.subset(range(min(6, len(eps)))):
+            o = np.float32(e.frames)/255; t = np.arange(0, len(o), 3)
+            yield share_drawn(o, o[t], t, places(e.ram, self.thing, size), self.half)[1]
+
+    def __call__(self,
+        drawn:torch.Tensor  # (n, 3, H, W) in [0, 1]
+    )->np.ndarray:          # (n, 2) column and row, nan where it is lost
+        match = F.conv2d(drawn.cpu() - self.background, self.look, padding=self.half[::-1])[:, 0]/self.look.pow(2).sum()
+        best, i = match.masked_fill(self.outside, -9.).flatten(1).max(1)
+        xy = torch.stack([i % drawn.shape[-1], i//drawn.shape[-1]], 1).double()
+        xy[best < self.least] = math.nan
+        return xy.numpy()
+
+# %% ../nbs/04_transition.ipynb #28059317
+@torch.no_grad()
+def imagine(
+    model:TransitionModel,
+    beliefs:Beliefs,    # of held-out play
+    first:np.ndarray,   # (n,) first row of each window
+    horizon:int,        # H, steps to imagine
+    batch=250
+)->dict:                # `mu` (n, H, Z) members' mean, `doubt` (n, H) predicted squared error in spreads, `p` (n, H, 2) probability of each outcome
+    "What the model expects after `warmup_frames` frames; entry k-1 is k steps ahead."
+    W, parts = model.cfg.warmup_frames, []
+    for f in np.array_split(first, max(1, len(first)//batch)):
+        rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
+        mu, lv, logits = (x[:, :, W-1:] for x in model.rollout(beliefs.mu[rows[:, :W]], beliefs.actions[rows[:, :-1]]))
+        doubt = ((mu.var(0, unbiased=False) + lv.exp().mean(0))/model.scale**2).mean(-1)
+        parts.append((mu.mean(0), doubt, logits.sigmoid().mean(0)))
+    return dict(zip(('mu', 'doubt', 'p'), (torch.cat(x) for x in zip(*parts))))
+
+def window_starts(
+    beliefs,        # `Beliefs` or `Episodes`
+    length:int,     # frames in a window
+    every=3         # frames between starts
+)->np.ndarray:
+    "First rows of windows that lie within one episode."
+    return np.concatenate([np.arange(s, s+n-length+1, every) for s, n in zip(beliefs.starts, beliefs.lengths) if n >= length] or [[]]).astype(int)
+
+# %% ../nbs/04_transition.ipynb #b60bb404
+def glide(
+    a:np.ndarray,   # (n, 2) place one step before the last
+    b:np.ndarray,   # (n, 2) last place
+    k:int,          # steps ahead
+    thing:Thing,
+    size=64
+)->np.ndarray:      # (n, 2)
+    "Constant velocity, with bounces off the edges of the thing's field."
+    left, right, top, bottom = (np.array(thing.field) + 0.5)*size/np.array([160, 160, 210, 210]) - 0.5
+    lo, hi = np.array([left, top]), np.array([right, bottom])
+    x = (b + k*(b - a) - lo) % (2*(hi - lo))
+    return lo + np.where(x > hi - lo, 2*(hi - lo) - x, x)
+
+def place_errors(
+    found:dict,         # horizon k -> (n, 2) places, nan where lost
+    eps:Episodes,       # held-out play with `ram`
+    first:np.ndarray,   # (n,) first rows of the windows
+    warmup:int,         # W
+    thing:Thing,
+    lost=20.            # pixels that a lost thing counts as
+)->dict:                # method -> k -> (errors in pixels (m,), episode of each (m,))
+    "Distance to the true place, where the thing was in its field at the last two frames seen and at the one foretold, and no life was lost between."
+    truth, ends = places(eps.ram, thing, eps.frames.shape[1]), np.cumsum(np.append(0, outcomes_of(eps)[:, 1]))
+    owner, last, out = np.searchsorted(eps.starts, first, 'right') - 1, first + warmup - 1, {}
+    for k, xy in found.items():
+        ok = np.isfinite(truth[last, 0]) & np.isfinite(truth[last-1, 0]) & np.isfinite(truth[last+k, 0]) & (ends[last+k] == ends[last-1])
+        guesses = {'imagined': xy, 'copy last': truth[last], 'glide': glide(truth[last-1], truth[last], k, thing, eps.frames.shape[1]), 'mean': np.full_like(xy, np.nan)}
+        for name, guess in guesses.items():
+            error = np.nan_to_num(np.linalg.norm(guess - truth[last+k], axis=1), nan=lost)
+            out.setdefault(name, {})[k] = (error[ok], owner[ok])
+    return out

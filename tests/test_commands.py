@@ -13,11 +13,12 @@ from aif_atari.remedies import RemedyConfig
 from aif_atari.reproduce import ReproduceConfig
 from aif_atari.sight import SeeConfig
 from aif_atari.speed import SpeedConfig
+from aif_atari.transition import TrainTransitionConfig
 from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_checkpoint
 from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 
 TRAIN, EVAL, RESUME = f'aif_train_vae {TINY} --output_dir new', f'aif_eval_vae {FRESH} --frame_size 32 --model_path', f'aif_train_vae {TINY} --output_dir'
-COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
+COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -86,6 +87,12 @@ MISTAKES = {
     'aif_see --pretrained breakout --env_name Freeway --player scripted': 'no script for the game|breakout',
     'aif_remedies --variant gridd': "no variant 'gridd'|grid",
     'aif_remedies --env_name Freeway': 'game with labels and a scripted player|breakout',
+    'aif_train_transition --env_name Breakuot': "no game 'breakuot'|breakout",
+    'aif_train_transition --env_name Freeway': "no pretrained VAE 'freeway'",
+    'aif_train_transition --kind gird': "no kind 'gird'|grid",
+    'aif_train_transition --length 3': 'length must be more than warmup_frames (3), not 3',
+    'aif_train_transition --pretrained breakout --model_path torn.pt': 'Name one VAE',
+    'aif_train_transition --model_path torn.pt': 'torn.pt is torn or no checkpoint',
     'aif_remedies --core_minutes 0': 'core_minutes must be positive',
 }
 if not torch.cuda.is_available(): MISTAKES |= {'aif_train_vae --device cuda': 'cuda is not there|cpu', f'{EVAL} run/best_model.pt --device cuda': 'cuda is not there|cpu'}
