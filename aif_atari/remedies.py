@@ -41,7 +41,7 @@ VARIANTS = dict(
     grid_few_games=('default, from 20 games instead of 100', _default | dict(num_episodes=20)),
     grid_trembling=('default, from play that draws a new action at each step', _default | dict(hold=1)))
 
-# %% ../nbs/03b_remedies.ipynb #db679024
+# %% ../nbs/03b_remedies.ipynb #72a02691
 @dataclass
 class RemedyConfig:
     variant:str='grid'              # which of the variants to train
@@ -52,6 +52,7 @@ class RemedyConfig:
     results_dir:str=''              # where to write the cell's numbers as JSON; nowhere by default
     ship_dir:str=''                 # where to write the weights for shipping; nowhere by default
 
+# %% ../nbs/03b_remedies.ipynb #f4932757
 def variant_config(
     cfg:RemedyConfig,
     epochs=1
