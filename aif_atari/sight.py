@@ -355,12 +355,12 @@ def sight_table(
     unit = lambda k: f"{k}, dB" if k.startswith('psnr') else k if k.startswith('R2') else f"{k}, %" if 'false' in k else f"{k}: recall, %"
     return '\n'.join([f"{'':<34}" + ''.join(f'{m:>26}' for m in results)] + [f'{unit(k):<34}' + ''.join(f'{cell(r, k):>26}' for r in results.values()) for k in names])
 
-# %% ../nbs/03a_sight.ipynb #f65e0fb3
+# %% ../nbs/03a_sight.ipynb #df3b470f
 @dataclass
 class SeeConfig:
     model_path:str=''       # best_model.pt or another checkpoint of a VAE
     pretrained:str=''       # or the name of shipped weights, such as breakout
-    env_name:str='Breakout' # the game to look at
+    env_name:str=''         # the game to look at; by default the one that the model was trained on
     player:str='random'     # who plays the games: random, or scripted (Breakout and Pong)
     num_episodes:int=20     # fresh episodes to look at
     per_episode:int=100     # frames to look at in each
@@ -369,7 +369,7 @@ class SeeConfig:
     seed:int=1_000_042      # of the fresh episodes
     output_dir:str=''       # where to write sight.txt and sight.json; nowhere by default
 
-# %% ../nbs/03a_sight.ipynb #a677c549
+# %% ../nbs/03a_sight.ipynb #71a04162
 def watched(cfg:CollectConfig, player='random')->Episodes:
     "Play, with the emulator's memory where the game has labels."
     if player == 'scripted': return scripted_play(cfg)
@@ -403,10 +403,11 @@ def _see(cfg):
     for name in ('num_episodes', 'per_episode', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.probe_episodes == 0 or cfg.probe_episodes >= 5, f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.')
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
+    env_name = cfg.env_name or vae.settings.get('env_name', 'Breakout')
     if cfg.output_dir: check_folder(cfg.output_dir)
-    game = CollectConfig(cfg.env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, frame_size=vae.cfg.frame_size)
+    game = CollectConfig(env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, frame_size=vae.cfg.frame_size)
     eps = watched(game, cfg.player)
-    probe_eps = watched(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed+1_000_000)) if cfg.probe_episodes and things_of(cfg.env_name) else None
+    probe_eps = watched(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed+1_000_000)) if cfg.probe_episodes and things_of(env_name) else None
     results = measure_sight(vae, eps, probe_eps, cfg.per_episode)
     if cfg.output_dir:
         write_text(Path(cfg.output_dir)/'sight.txt', sight_table(results) + '\n'); write_json(Path(cfg.output_dir)/'sight.json', dict(settings=asdict(cfg), results=results, **provenance()))
