@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Episode', 'aif_collect', 'CollectConfig', 'check_collect', 'find_game', 'ALEGames', 'area_weights', 'shrink',
-           'GymGames', 'Episodes', 'RandomPolicy', 'slot_seed', 'play', 'load_episodes', 'replay', 'split_episodes',
-           'to_float', 'to_uint8', 'frame_batches', 'sequence_batches', 'scrub', 'png_bytes', 'CollectToFile',
-           'collect']
+           'GymGames', 'Episodes', 'RandomPolicy', 'slot_seed', 'open_games', 'play', 'load_episodes', 'replay',
+           'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'sequence_batches', 'scrub', 'png_bytes',
+           'gif_bytes', 'CollectToFile', 'collect']
 
 # %% ../nbs/00_data.ipynb #bd840f17
 import itertools, json, re, zipfile
@@ -264,7 +264,14 @@ class _Writer:
                 a.resize((old+len(column), *a.shape[1:]), refcheck=False)
                 a[old:] = column
 
-# %% ../nbs/00_data.ipynb #61902495
+# %% ../nbs/00_data.ipynb #6e5548dc
+def open_games(
+    cfg:CollectConfig,
+    n:int=1     # games in the batch
+):              # `ALEGames`, or `GymGames` where the game isn't one of ALE's
+    "A batch of the game that `cfg` names."
+    return (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames)(cfg, n)
+
 def play(
     cfg:CollectConfig,  # what to play and how
     policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions; random by default
@@ -274,7 +281,7 @@ def play(
     "Play `cfg.num_episodes` whole episodes. Raises `InputError` for an unknown game or a senseless `cfg`."
     check_collect(cfg)
     n = min(cfg.num_envs, cfg.num_episodes)
-    games = (games or (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames))(cfg, n)
+    games = (games or open_games)(cfg, n)
     policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size, hasattr(games, 'ram'))
     number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
     history, first = deque(), 0                                                 # what the whole batch did from step `first` on
@@ -432,7 +439,7 @@ def sequence_batches(
         a, r, done = (torch.as_tensor(x[rows[:, :-1]]).to(device) for x in (eps.actions, eps.rewards, eps.terminated))
         yield dict(o=to_float(eps.frames[rows], device), a=a.long(), r=r, done=done)
 
-# %% ../nbs/00_data.ipynb #8df392cf
+# %% ../nbs/00_data.ipynb #a695c914
 def scrub(
     eps:Episodes,   # the episodes to look through
     i:int=0         # which of them
@@ -456,6 +463,16 @@ def png_bytes(
     "A frame as an enlarged PNG."
     out = BytesIO()
     Image.fromarray(np.ascontiguousarray(o).repeat(scale, 0).repeat(scale, 1)).save(out, 'PNG')
+    return out.getvalue()
+
+def gif_bytes(
+    frames:np.ndarray,  # (T, H, W, 3) uint8
+    scale:int=3,        # each pixel becomes scale x scale
+    duration=70         # of a frame, milliseconds
+)->bytes:               # a GIF's content
+    "Frames as an enlarged animation that repeats."
+    out, images = BytesIO(), [Image.fromarray(o.repeat(scale, 0).repeat(scale, 1)).quantize(64) for o in frames]
+    images[0].save(out, 'GIF', save_all=True, append_images=images[1:], duration=duration, loop=0)
     return out.getvalue()
 
 # %% ../nbs/00_data.ipynb #430b50d5

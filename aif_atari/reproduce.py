@@ -6,13 +6,12 @@
 __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_quick', 'full', 'ReproduceConfig', 'run_seed',
            'animation', 'number_rows', 'write_report', 'reproduce']
 
-# %% ../nbs/reproduce.ipynb #1f1876a1
-import base64, html, io, re, time
+# %% ../nbs/reproduce.ipynb #61af7ff4
+import base64, html, re, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np, torch
-from PIL import Image
 
 from .core import *
 from .data import *
@@ -61,21 +60,17 @@ def run_seed(
     return dict(results=results, minutes=sum(r['seconds'] for r in log)/60, per_second=float(np.median([r['per_second'] for r in log])),
                 held_out_mse=[r['val']['mse'] for r in log], folder=str(folder), sha256=file_hash(want.model_path))
 
-# %% ../nbs/reproduce.ipynb #08734a89
+# %% ../nbs/reproduce.ipynb #9f00100e
 @torch.no_grad()
 def animation(
     vae:VAE,
     eps:Episodes,   # fresh episodes
-    steps=100,      # frames of the animation
-    scale=3         # each pixel becomes scale x scale
+    steps=100       # frames of the animation
 )->bytes:           # a GIF's content
     "A fresh game beside what the VAE draws of it."
     e = max(eps, key=lambda e: e.rewards.sum()).frames[:steps]
     r = np.concatenate([to_uint8(vae.reconstruct(to_float(f, next(vae.parameters()).device))) for f in np.array_split(e, max(1, len(e)//50))])
-    both = np.concatenate([e, np.full_like(e[:, :, :4], 255), r], 2).repeat(scale, 1).repeat(scale, 2)
-    out, images = io.BytesIO(), [Image.fromarray(b).quantize(64) for b in both]
-    images[0].save(out, 'GIF', save_all=True, append_images=images[1:], duration=70, loop=0)
-    return out.getvalue()
+    return gif_bytes(np.concatenate([e, np.full_like(e[:, :, :4], 255), r], 2))
 
 def _picture(data, mime, caption): return f'<figure><img alt="{html.escape(caption)}" src="data:{mime};base64,{base64.b64encode(data).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['THINGS', 'SCRIPTS', 'aif_see', 'Thing', 'things_of', 'places', 'windows', 'half_size', 'behind', 'share_drawn',
            'false_alarms', 'components', 'component_recall', 'ridge', 'small_network', 'cross_predict', 'r2_of',
-           'WatchedGames', 'scripted_play', 'see', 'sight', 'drawer', 'probe_sight', 'blind_models', 'sight_table',
-           'SeeConfig', 'watched', 'probe_table', 'measure_sight']
+           'WatchedGames', 'scripted_play', 'ratio_of', 'see', 'sight', 'drawer', 'probe_sight', 'blind_models',
+           'sight_table', 'SeeConfig', 'watched', 'probe_table', 'measure_sight']
 
 # %% ../nbs/03a_sight.ipynb #7d402592
 import json, math, time
@@ -252,8 +252,10 @@ def scripted_play(
         return np.where(rng.random(len(act)) < wobble, rng.integers(len(made[0].action_names), size=len(act)), act)
     return play(cfg, policy, progress=False, games=games)
 
-# %% ../nbs/03a_sight.ipynb #ebb4abce
-def _ratio(pairs):
+# %% ../nbs/03a_sight.ipynb #dd8fd0cf
+def ratio_of(
+    pairs   # (n, 2) numerator and denominator, one row an episode
+)->dict:    # value, interval, n
     "Sum of the first column over sum of the second, with its interval over rows."
     pairs = np.array(pairs, float)
     stat = lambda x, axis: x[:, 0].sum()/max(x[:, 1].sum(), 1e-9)
@@ -289,13 +291,13 @@ def see(
                 if n == name: add(f'{name}, false alarms', false_alarms(o, drawn, xy, np.nanmean(looks, 0), thing).sum(), len(o))
     return out
 
-# %% ../nbs/03a_sight.ipynb #ffbe39da
+# %% ../nbs/03a_sight.ipynb #0b0264a5
 def sight(counts:dict)->dict:
     "The counts of `see` as numbers with intervals: recall and false alarms as shares, errors as PSNR in dB."
     out = {}
     for name, pairs in counts.items():
         if sum(b for _, b in pairs) == 0: continue
-        r = _ratio(pairs)
+        r = ratio_of(pairs)
         db = lambda v: float(-10*np.log10(v + 1e-12))
         out[name.replace('mse', 'psnr')] = dict(value=db(r['value']), interval=tuple(sorted(map(db, r['interval']))), n=r['n']) if name.startswith('mse') else r
     return out

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bfloat16', 'save_checkpoint', 'load_checkpoint',
-           'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'collage', 'FrameData', 'Diverged', 'lr_factor',
-           'make_optimiser', 'run_epoch', 'fit', 'report_line', 'plot_curves', 'TrainVAEConfig', 'part_of', 'open_run',
-           'episodes_of', 'save_reconstructions', 'train_vae']
+           'load_model', 'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'collage', 'FrameData', 'Diverged',
+           'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line', 'plot_curves', 'TrainVAEConfig', 'part_of',
+           'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
 
 # %% ../nbs/02_train.ipynb #9a688490
 import contextlib, hashlib, io, json, math, time, warnings, zipfile
@@ -105,19 +105,25 @@ def load_checkpoint(
     check(state.get('kind') == kind, f'{path} holds a {state.get("kind")}, not a {kind}.')
     return state
 
-# %% ../nbs/02_train.ipynb #b68928e0
-def load_vae(
-    path,           # best_model.pt, final_model.pt or checkpoint_epoch_N.pt of a VAE
+# %% ../nbs/02_train.ipynb #5f649c2a
+def load_model(
+    path,           # best_model.pt, final_model.pt or checkpoint_epoch_N.pt
+    kind:str,       # what it should hold, such as 'VAE'
+    build,          # settings (dict) -> the untrained model
     device='cpu'
-)->VAE:
-    "A trained VAE in evaluation mode, with the settings it was trained with in `.settings`. Raises `InputError` as `load_checkpoint` does."
-    state = load_checkpoint(path, 'VAE', device)
+):
+    "A trained model in evaluation mode, with the settings it was trained with in `.settings`. Raises `InputError` as `load_checkpoint` does."
+    state = load_checkpoint(path, kind, device)
     try:
-        vae = VAE(from_dict(VAEConfig, state['config']))
-        vae.load_state_dict(state['model'])
+        model = build(state['config'])
+        model.load_state_dict(state['model'])
     except (RuntimeError, TypeError, AttributeError) as e: raise InputError(f"The weights in {path} don't fit its settings.") from e
-    vae.settings = state['config']
-    return vae.to(device).eval()
+    model.settings = state['config']
+    return model.to(device).eval()
+
+def load_vae(path, device='cpu')->VAE:
+    "A trained VAE, as `load_model` gives it."
+    return load_model(path, 'VAE', lambda settings: VAE(from_dict(VAEConfig, settings)), device)
 
 # %% ../nbs/02_train.ipynb #db571888
 def _shipped(): return Path(find_spec('aif_atari').origin).parent/'weights'

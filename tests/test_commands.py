@@ -9,6 +9,7 @@ from PIL import Image
 from aif_atari.core import field_docs, read_json
 from aif_atari.data import CollectToFile, load_episodes
 from aif_atari.eval import EvalVAEConfig
+from aif_atari.imagine import EvalTransitionConfig
 from aif_atari.remedies import RemedyConfig
 from aif_atari.reproduce import ReproduceConfig
 from aif_atari.sight import SeeConfig
@@ -18,7 +19,7 @@ from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_chec
 from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 
 TRAIN, EVAL, RESUME = f'aif_train_vae {TINY} --output_dir new', f'aif_eval_vae {FRESH} --frame_size 32 --model_path', f'aif_train_vae {TINY} --output_dir'
-COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
+COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_eval_transition=EvalTransitionConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
 
 
 @pytest.mark.parametrize('name', COMMANDS)
@@ -93,6 +94,12 @@ MISTAKES = {
     'aif_train_transition --length 3': 'length must be more than warmup_frames (3), not 3',
     'aif_train_transition --pretrained breakout --model_path torn.pt': 'Name one VAE',
     'aif_train_transition --model_path torn.pt': 'torn.pt is torn or no checkpoint',
+    'aif_train_transition --grow 0': 'grow must be at least 1, not 0',
+    'aif_train_transition --frame_size 32': '64x64 frames, not 32x32|--frame_size 64',
+    'aif_eval_transition': 'Name one model: --model_path|--pretrained',
+    'aif_eval_transition --model_path other.pt': 'other.pt holds a Planner, not a TransitionModel',
+    'aif_eval_transition --pretrained brakeout': 'no pretrained TransitionModel',
+    'aif_eval_transition --model_path torn.pt --player robot': "no player 'robot'|random",
     'aif_remedies --core_minutes 0': 'core_minutes must be positive',
 }
 if not torch.cuda.is_available(): MISTAKES |= {'aif_train_vae --device cuda': 'cuda is not there|cpu', f'{EVAL} run/best_model.pt --device cuda': 'cuda is not there|cpu'}
