@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Episode', 'aif_collect', 'CollectConfig', 'check_collect', 'find_game', 'ALEGames', 'area_weights', 'shrink',
            'GymGames', 'Episodes', 'RandomPolicy', 'slot_seed', 'open_games', 'play', 'load_episodes', 'replay',
-           'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'sequence_batches', 'scrub', 'png_bytes',
-           'gif_bytes', 'CollectToFile', 'collect']
+           'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'window_starts', 'sequence_batches', 'scrub',
+           'png_bytes', 'gif_bytes', 'CollectToFile', 'collect']
 
 # %% ../nbs/00_data.ipynb #bd840f17
 import itertools, json, re, zipfile
@@ -420,7 +420,18 @@ def frame_batches(
     rows = eps.rows()
     for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle): yield to_float(eps.stack(rows[ids], context), device)
 
-# %% ../nbs/00_data.ipynb #413bbdaf
+# %% ../nbs/00_data.ipynb #c27ce1a7
+def window_starts(
+    x,              # has `starts` and `lengths`, as `Episodes`
+    length:int,     # frames in a window
+    every=1         # frames between starts
+)->np.ndarray:      # (n,) int, at least one
+    "First rows of windows that lie within one episode. Raises `InputError` where there is none."
+    check(length >= 1, f'length must be at least 1, not {length}.')
+    starts = [np.arange(s, s+n-length+1, every) for s, n in zip(x.starts, x.lengths) if n >= length]
+    check(starts, f'No episode has {length} frames.')
+    return np.concatenate(starts)
+
 def sequence_batches(
     eps:Episodes,
     batch_size:int,     # B
@@ -431,9 +442,7 @@ def sequence_batches(
     device='cpu'
 ):
     "Yield dicts with `o` (B, T, 3, H, W) float32, and for the T-1 steps between: `a` int64, `r` float32, `done` bool (terminated), each (B, T-1)."
-    check(length >= 1, f'length must be at least 1, not {length}.')
-    windows = np.concatenate([np.arange(s, s+n-length+1) for s, n in zip(eps.starts, eps.lengths) if n >= length] or [[]]).astype(int)
-    check(len(windows), f'No episode has {length} frames.')
+    windows = window_starts(eps, length)
     for ids in _epoch_order(len(windows), batch_size, seed, epoch, shuffle):
         rows = windows[ids][:, None] + np.arange(length)
         a, r, done = (torch.as_tensor(x[rows[:, :-1]]).to(device) for x in (eps.actions, eps.rewards, eps.terminated))

@@ -142,7 +142,7 @@ def remedy(cfg):
 
 aif_remedies = command(RemedyConfig, 'aif_remedies')(remedy)
 
-# %% ../nbs/03b_remedies.ipynb #9963a350
+# %% ../nbs/03b_remedies.ipynb #b2a23475
 def load_cells(
     folder,             # where `aif_remedies` wrote
     env_name='Breakout'
@@ -156,10 +156,10 @@ def cells_table(cells:dict)->str:
     def spread(values, scale, f):
         v = scale*np.array(values)
         return f'{v.mean():{f}}' + (f' ({v.min():{f}} to {v.max():{f}})' if len(v) > 1 else '')
-    lines = [f"{'variant':<17}{'seeds':>6}{'core-minutes':>22}{'PSNR, dB':>22}{'ball recall, %':>24}{'false alarms, %':>20}{'R2 of ball x':>22}{'R2 of ball y':>22}{'on better play, %':>24}"]
+    lines = [f"{'variant':<17}{'seeds':>6}{'core-minutes':>22}{'epochs':>16}{'PSNR, dB':>22}{'ball recall, %':>24}{'false alarms, %':>20}{'R2 of ball x':>22}{'R2 of ball y':>22}{'on better play, %':>24}"]
     for v, cs in cells.items():
         probe = lambda name: spread([c['probes']['network'][name]['value'] for c in cs], 1, '.2f')
-        lines.append(f'{v:<17}{len(cs):>6}' + f"{spread([c['seconds']/60 for c in cs], 1, '.1f'):>22}" + f"{spread([c['fresh']['psnr']['value'] for c in cs], 1, '.1f'):>22}" + f"{spread([c['fresh']['ball']['value'] for c in cs], 100, '.1f'):>24}"
+        lines.append(f'{v:<17}{len(cs):>6}' + f"{spread([c['seconds']/60 for c in cs], 1, '.1f'):>22}{spread([c['epochs'] for c in cs], 1, '.0f'):>16}" + f"{spread([c['fresh']['psnr']['value'] for c in cs], 1, '.1f'):>22}" + f"{spread([c['fresh']['ball']['value'] for c in cs], 100, '.1f'):>24}"
                      + f"{spread([c['fresh']['ball, false alarms']['value'] for c in cs], 100, '.2f'):>20}{probe('ball x'):>22}{probe('ball y'):>22}" + f"{spread([c['better']['ball']['value'] for c in cs], 100, '.1f'):>24}")
     return '\n'.join(lines)
 

@@ -177,7 +177,7 @@ def collage(
             out[i, :, y:y+h, x:x+w] = o[rng.integers(B), :, y_from:y_from+h, x_from:x_from+w]
     return out
 
-# %% ../nbs/02_train.ipynb #9c48bebe
+# %% ../nbs/02_train.ipynb #f6cb6191
 class FrameData:
     "Batches of frames, split by episode, for `fit`."
     def __init__(self,
@@ -199,7 +199,7 @@ class FrameData:
         return (collage(o, self.share, rng) for o in batches) if self.share else batches
     def val(self): return frame_batches(self.val_eps, 500, shuffle=False, device=self.device, context=self.context)
 
-class Diverged(RuntimeError):
+class Diverged(InputError):
     "A loss or gradient is no longer finite; the run folder holds the last good state"
 
 # %% ../nbs/02_train.ipynb #9659edad
@@ -380,7 +380,7 @@ def episodes_of(
     eps.save(file)
     return eps
 
-# %% ../nbs/02_train.ipynb #45ca8cec
+# %% ../nbs/02_train.ipynb #7f3e35ff
 def save_reconstructions(
     path,           # PNG to write
     vae:VAE,
@@ -417,9 +417,4 @@ def train_vae(cfg, on_epoch=None):
     print(f"Done: {folder/'best_model.pt'} and pictures beside it. Next: aif_eval_vae --model_path {folder/'best_model.pt'} --env_name {cfg.env_name}{protocol}")
     return vae, log
 
-def _train_vae_command(cfg):
-    try: train_vae(cfg)
-    except Diverged as e: raise SystemExit(f'aif_train_vae: {e}') from e
-_train_vae_command.__doc__ = train_vae.__doc__
-
-aif_train_vae = command(TrainVAEConfig, 'aif_train_vae')(_train_vae_command)
+aif_train_vae = command(TrainVAEConfig, 'aif_train_vae')(train_vae)
