@@ -7,7 +7,7 @@ __all__ = ['WALLS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagined', 'doubt
            'ranks', 'spearman', 'roc_auc', 'average_precision', 'reliability', 'calibration_error', 'outcome_chances',
            'score_outcomes', 'actual_error', 'score_doubt', 'EvalTransitionConfig', 'shares', 'measure_imagination',
            'imagination_table', 'lively', 'plot_imagined', 'dream_gif', 'evaluate_transition', 'write_evaluation',
-           'load_dreams', 'plot_horizon', 'plot_trust', 'dreams_table', 'Dream', 'dream_widget']
+           'load_dreams', 'plot_horizon', 'plot_trust', 'dreams_table', 'Dream', 'dream_widget', 'plot_choices']
 
 # %% ../nbs/04a_imagine.ipynb #8d59d6bb
 import json, math
@@ -254,7 +254,7 @@ def score_doubt(
         out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), disagreement=spearman(d.disagreement[:, k-1], e), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles)
     return out
 
-# %% ../nbs/04a_imagine.ipynb #84880473
+# %% ../nbs/04a_imagine.ipynb #7513bc55
 @dataclass
 class EvalTransitionConfig:
     model_path:str=''       # best_model.pt or another checkpoint of a transition model
@@ -267,8 +267,9 @@ class EvalTransitionConfig:
     seed:int=1_000_042      # of the fresh episodes
     output_dir:str=''       # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
     results_dir:str=''      # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
+    ship_dir:str=''         # where to write the weights for shipping; nowhere by default
 
-# %% ../nbs/04a_imagine.ipynb #33ef8b60
+# %% ../nbs/04a_imagine.ipynb #4c9e18ed
 STEPS = (1, 2, 3, 5, 7, 10, 12, 15, 20)     # horizons that are measured
 
 def shares(
@@ -297,6 +298,7 @@ def measure_imagination(
         out['unseen'] = {k: dict(own=float(d.doubt[:, k-1].mean()), unseen=float(u.doubt[:, k-1].mean())) for k in (1, 5, 10, 20)}
     return d, out
 
+# %% ../nbs/04a_imagine.ipynb #2c559b06
 def imagination_table(r:dict)->str:
     "The measures as text."
     cell = lambda x, scale, f: f"{scale*x['value']:{f}} ({scale*x['interval'][0]:{f}} to {scale*x['interval'][1]:{f}})"
@@ -309,7 +311,7 @@ def imagination_table(r:dict)->str:
     if 'unseen' in r: lines.append('doubt on its own game and on one it has never seen: ' + ', '.join(f"{s['own']:.2f} and {s['unseen']:.2f} at {k}" for k, s in r['unseen'].items()) + ' steps')
     return '\n'.join(lines)
 
-# %% ../nbs/04a_imagine.ipynb #b4c97d1c
+# %% ../nbs/04a_imagine.ipynb #d5f61878
 def lively(
     d:Imagined,
     n=2         # windows
@@ -333,6 +335,7 @@ def plot_imagined(
         rows |= {f'real{" "*i}': np.stack([d.frames(k)[w] for k in (0, *steps)]), f'imagined{" "*i}': to_uint8(vae.draw(z))}
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])
 
+# %% ../nbs/04a_imagine.ipynb #cf3caa6f
 @torch.no_grad()
 def dream_gif(
     d:Imagined,
@@ -348,7 +351,7 @@ def dream_gif(
         both.append(np.repeat(both[-1][-1:], 4, 0))
     return gif_bytes(np.concatenate(both))
 
-# %% ../nbs/04a_imagine.ipynb #89cd62e1
+# %% ../nbs/04a_imagine.ipynb #f1c80bcd
 def evaluate_transition(cfg):
     "Measure what a transition model imagines on fresh games: things' places, beliefs, pixels, outcomes and doubt."
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.')
@@ -358,7 +361,7 @@ def evaluate_transition(cfg):
     model = load_transition(path); run = from_dict(TrainTransitionConfig, model.settings)
     vae, folder = load_vae(eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))
     check(cfg.seed not in (run.seed, vae.settings.get('seed')), f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
-    for f in filter(None, (folder, cfg.results_dir)): check_folder(f)
+    for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)): check_folder(f)
     game = replace(part_of(CollectConfig, run), num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     other = cfg.unseen or ('Breakout' if find_game(run.env_name)[1] == 'pong' else 'Pong')
     check(find_game(other) != find_game(run.env_name), f'{other} is the game that the model was trained on; name another as --unseen.')
@@ -368,9 +371,11 @@ def evaluate_transition(cfg):
     about = dict(env_name=run.env_name, kind=run.kind, seed=run.seed, player=cfg.player, unseen_game=other, seconds=round(sum(x['seconds'] for x in log), 1), parameters=sum(p.numel() for p in model.parameters()), sha256=file_hash(path), settings=model.settings)
     if folder: write_evaluation(folder, d, vae, r, about)
     if cfg.results_dir: write_json(Path(cfg.results_dir)/f"{find_game(run.env_name)[1]}_{run.kind}_{run.seed}{'_scripted' if cfg.player == 'scripted' else ''}.json", about | r | provenance())
+    if cfg.ship_dir: ship(path, find_game(run.env_name)[1], 'TransitionModel', cfg.ship_dir)
     print(imagination_table(r) + (f'\n\nPictures and numbers are in {folder}.' if folder else ''))
     return r
 
+# %% ../nbs/04a_imagine.ipynb #579120a3
 def write_evaluation(folder, d, vae, r, about):
     "Numbers, table, pictures and the animation, into one folder."
     folder = Path(folder)
@@ -379,7 +384,7 @@ def write_evaluation(folder, d, vae, r, about):
 
 aif_eval_transition = command(EvalTransitionConfig, 'aif_eval_transition')(evaluate_transition)
 
-# %% ../nbs/04a_imagine.ipynb #588929fe
+# %% ../nbs/04a_imagine.ipynb #bdfe416f
 def load_dreams(
     folder,             # where `aif_eval_transition` wrote
     env_name='Breakout',
@@ -412,6 +417,7 @@ def plot_horizon(
     for ax in (left, right): ax.legend(fontsize=8)
     return fig
 
+# %% ../nbs/04a_imagine.ipynb #a630f4e2
 def plot_trust(
     dreams:dict
 ):              # the figure
@@ -426,6 +432,7 @@ def plot_trust(
     right.axline((1e-2, 1e-2), (1, 1), ls=':', color='0.5'); right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); right.legend(fontsize=8)
     return fig
 
+# %% ../nbs/04a_imagine.ipynb #cc9d4645
 def dreams_table(dreams:dict)->str:
     "A kind of model a line: the mean over seeds, and the smallest and largest."
     def spread(f, scale=1, form='.1f'):
@@ -440,7 +447,7 @@ def dreams_table(dreams:dict)->str:
     columns['doubt on an unseen game / on its own, 1 step'] = spread(lambda r: r['unseen']['1']['unseen']/r['unseen']['1']['own'], 1, '.1f')
     return '\n'.join([f"{'':<48}" + ''.join(f'{k:>26}' for k in dreams)] + [f'{c:<48}' + ''.join(f'{f(rs):>26}' for rs in dreams.values()) for c, f in columns.items()])
 
-# %% ../nbs/04a_imagine.ipynb #2a62156d
+# %% ../nbs/04a_imagine.ipynb #639db09e
 class Dream:
     "Imagination, one action at a time."
     def __init__(self,
@@ -473,6 +480,7 @@ class Dream:
         "What it looks like now."
         return to_uint8(self.vae.draw(self.z))[0]
 
+# %% ../nbs/04a_imagine.ipynb #55a1cd6e
 def dream_widget(
     dream:Dream
 ):              # an ipywidgets box
@@ -489,3 +497,19 @@ def dream_widget(
     for i, b in enumerate(buttons): b.on_click(act(i))
     again.on_click(restart); show()
     return widgets.HBox([picture, widgets.VBox([*buttons, again, text])])
+
+# %% ../nbs/04a_imagine.ipynb #be12707e
+@torch.no_grad()
+def plot_choices(
+    dream:Dream,
+    actions,        # each is held all the time
+    steps=(1, 3, 5, 8, 11, 14)
+):                  # the figure
+    "One beginning, and what comes of holding each action."
+    rows = {}
+    for a in actions:
+        dream.begin(); frames = [dream.frame()]
+        for k in range(max(steps)): dream.step(a); frames.append(dream.frame())
+        rows[dream.names[a].lower()] = np.stack([frames[k] for k in (0, *steps)])
+    dream.begin()
+    return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])

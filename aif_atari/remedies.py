@@ -163,7 +163,7 @@ def cells_table(cells:dict)->str:
                      + f"{spread([c['fresh']['ball, false alarms']['value'] for c in cs], 100, '.2f'):>20}{probe('ball x'):>22}{probe('ball y'):>22}" + f"{spread([c['better']['ball']['value'] for c in cs], 100, '.1f'):>24}")
     return '\n'.join(lines)
 
-# %% ../nbs/03b_remedies.ipynb #572f01aa
+# %% ../nbs/03b_remedies.ipynb #3bf54b37
 MARKS = 'osD^v<>PX*hHpd'
 
 def plot_blindness(
@@ -187,8 +187,8 @@ def plot_recall_in_time(
     fig, ax = plt.subplots(figsize=(7.4, 3.2))
     for k, (v, cs) in enumerate(cells.items()):
         end = min(c['curve'][-1]['seconds'] for c in cs)
-        seconds = np.linspace(5, end, 60)
-        mean = np.mean([np.interp(seconds, [r['seconds'] for r in c['curve']], [100*r[thing] for r in c['curve']]) for c in cs], 0)
+        seconds = np.linspace(0, end, 80)
+        mean = np.mean([np.interp(seconds, [0] + [r['seconds'] for r in c['curve']], [0] + [100*r[thing] for r in c['curve']]) for c in cs], 0)
         ax.plot(seconds/60, mean, ls=('-', '--', ':')[k//len(COLOURS) % 3], color=COLOURS[k % len(COLOURS)], label=v)
     ax.set(xlabel='minutes of one core', ylabel=f'{thing} recall (%)', ylim=(-4, 104)); ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     return fig

@@ -371,7 +371,7 @@ class SeeConfig:
     seed:int=1_000_042      # of the fresh episodes
     output_dir:str=''       # where to write sight.txt and sight.json; nowhere by default
 
-# %% ../nbs/03a_sight.ipynb #71a04162
+# %% ../nbs/03a_sight.ipynb #26006ba0
 def watched(cfg:CollectConfig, player='random')->Episodes:
     "Play, with the emulator's memory where the game has labels."
     if player == 'scripted': return scripted_play(cfg)
@@ -385,6 +385,7 @@ def probe_table(
     "The probes' scores in the form of the other measures."
     return {m: {f'{label} of {v}, {k}': r for k, scores in kinds.items() for v, r in scores.items()} for m, kinds in results.items()}
 
+# %% ../nbs/03a_sight.ipynb #8ebf8763
 def measure_sight(
     vae:VAE,
     eps:Episodes,       # fresh episodes, with `ram` where the game has labels
@@ -398,6 +399,7 @@ def measure_sight(
     probes = probe_table({'VAE': probe_sight(vae, probe_eps), 'untrained': probe_sight(VAE(vae.cfg).eval(), probe_eps)})
     return {m: results.get(m, {}) | probes.get(m, {}) for m in (*results, 'untrained')}
 
+# %% ../nbs/03a_sight.ipynb #5bd14c15
 def _see(cfg):
     "Measure what a trained VAE sees: is each thing drawn, where it is and nowhere else, and can its place be read off the latent?"
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.')
