@@ -298,11 +298,12 @@ def measure_imagination(
         out['unseen'] = {k: dict(own=float(d.doubt[:, k-1].mean()), unseen=float(u.doubt[:, k-1].mean())) for k in (1, 5, 10, 20)}
     return d, out
 
-# %% ../nbs/04a_imagine.ipynb #2c559b06
+# %% ../nbs/04a_imagine.ipynb #23d325b1
 def imagination_table(r:dict)->str:
     "The measures as text."
     cell = lambda x, scale, f: f"{scale*x['value']:{f}} ({scale*x['interval'][0]:{f}} to {scale*x['interval'][1]:{f}})"
-    rows = lambda title, table, scale, f, steps: [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)] + [f'  {name:<44}' + ''.join(f'{cell(by[k], scale, f) if k in by else "":>24}' for k in steps) for name, by in table.items()]
+    r = json.loads(json.dumps(r))       # horizons are strings then, as in a file
+    rows = lambda title, table, scale, f, steps: [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)] + [f'  {name:<44}' + ''.join(f'{cell(by[str(k)], scale, f) if str(k) in by else "":>24}' for k in steps) for name, by in table.items()]
     lines = [l for name, table in r['places'].items() for l in rows(f'{name} within 3 pixels, %', table, 100, '.1f', (1, 5, 10, 15))]
     lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20))
     for name, s in r['outcomes'].items(): lines.append(f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}")
@@ -335,21 +336,21 @@ def plot_imagined(
         rows |= {f'real{" "*i}': np.stack([d.frames(k)[w] for k in (0, *steps)]), f'imagined{" "*i}': to_uint8(vae.draw(z))}
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])
 
-# %% ../nbs/04a_imagine.ipynb #cf3caa6f
+# %% ../nbs/04a_imagine.ipynb #52117f71
 @torch.no_grad()
 def dream_gif(
     d:Imagined,
     vae:VAE,
-    window=None # which; the liveliest four by default
+    window=None # which; the liveliest three by default
 )->bytes:       # a GIF's content
     "Real on the left, imagined on the right, from the last frame seen on."
     both = []
-    for w in lively(d, 4) if window is None else [window]:
+    for w in lively(d, 3) if window is None else [window]:
         H = d.mu.shape[1]
         real, dreamt = d.eps.frames[d.eps.rows()[d.last[w]+1:d.last[w]+1+H]], to_uint8(vae.draw(d.mu[w]))
         both.append(np.concatenate([real, np.full_like(real[:, :, :4], 255), dreamt], 2))
         both.append(np.repeat(both[-1][-1:], 4, 0))
-    return gif_bytes(np.concatenate(both))
+    return gif_bytes(np.concatenate(both), scale=2)
 
 # %% ../nbs/04a_imagine.ipynb #f1c80bcd
 def evaluate_transition(cfg):
@@ -384,7 +385,7 @@ def write_evaluation(folder, d, vae, r, about):
 
 aif_eval_transition = command(EvalTransitionConfig, 'aif_eval_transition')(evaluate_transition)
 
-# %% ../nbs/04a_imagine.ipynb #bdfe416f
+# %% ../nbs/04a_imagine.ipynb #4d646839
 def load_dreams(
     folder,             # where `aif_eval_transition` wrote
     env_name='Breakout',
@@ -414,10 +415,10 @@ def plot_horizon(
     for ax, tables, scale in ((left, one['places'][thing], 100), (right, one['latent'], 1)):
         for m in looks: m in tables and _curve(ax, m, [tables[m]], *looks[m], scale)
     left.set(xlabel='steps ahead', ylabel=f'{thing} within 3 pixels (%)', ylim=(-3, 103)); right.set(xlabel='steps ahead', ylabel="latent error, relative to the mean's", ylim=(0, 2))
-    for ax in (left, right): ax.legend(fontsize=8)
+    for ax in (left, right): ax.legend(fontsize=8); ax.set_xticks([1, 5, 10, 15, 20])
     return fig
 
-# %% ../nbs/04a_imagine.ipynb #a630f4e2
+# %% ../nbs/04a_imagine.ipynb #eafa03e7
 def plot_trust(
     dreams:dict
 ):              # the figure
@@ -429,7 +430,7 @@ def plot_trust(
             p, y, n = np.array(s['reliability']).T; left.plot(p, y, '-', color=c, lw=1); left.scatter(p, y, 4 + 0.15*n, color=c, label=name if i == 0 else None)
         for k, c in zip(('1', '10'), COLOURS[2:]): d, e = np.array(r['doubt'][k]['deciles']).T; right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
     left.plot([0, 1], [0, 1], ':', color='0.5'); left.set(xlabel='probability within 20 steps', ylabel='share that happened'); left.legend(fontsize=8)
-    right.axline((1e-2, 1e-2), (1, 1), ls=':', color='0.5'); right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); right.legend(fontsize=8)
+    right.axline((1, 1), slope=1, ls=':', color='0.5'); right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)'); right.legend(fontsize=8)
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #cc9d4645
