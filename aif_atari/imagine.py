@@ -57,7 +57,7 @@ class Finder:
         xy[best < self.least] = math.nan
         return xy.numpy()
 
-# %% ../nbs/04a_imagine.ipynb #49a19794
+# %% ../nbs/04a_imagine.ipynb #48b3e75c
 @dataclass
 class Imagined:
     "Windows of play, and what a model expected in them. Entry k-1 along H is k steps ahead of the last frame seen."
@@ -66,20 +66,18 @@ class Imagined:
     last:np.ndarray     # (n,) row in `beliefs` of the last frame seen
     owner:np.ndarray    # (n,) the window's episode
     mu:torch.Tensor     # (n, H, Z) float32, the members' mean
-    disagreement:torch.Tensor   # (n, H) float32, the part of the doubt that is due to it
-    doubt:torch.Tensor  # (n, H) float32, expected squared error, in squared spreads
+    doubt:torch.Tensor  # (n, H) float32, the members' disagreement, in squared spreads
     p:torch.Tensor      # (n, H, 2) float32, probability of each outcome in the step before
 
     def rows(self, k): return self.last + k                         # in `beliefs`
     def frames(self, k): return self.eps.frames[self.eps.rows()[self.rows(k)]]
 
 def doubt_of(
-    mu, lv,     # (M, ..., Z) members' means and log-variances
+    mu,         # (M, ..., Z) members' means
     scale       # (Z,)
-)->tuple:       # disagreement and doubt, (...), in squared spreads
-    "How large an error the members together expect."
-    apart = mu.var(0, unbiased=False)/scale**2
-    return apart.mean(-1), (apart + lv.exp().mean(0)/scale**2).mean(-1)
+)->torch.Tensor:    # (...), in squared spreads
+    "How far the members disagree."
+    return (mu.var(0, unbiased=False)/scale**2).mean(-1)
 
 @torch.no_grad()
 def imagine(
@@ -99,7 +97,7 @@ def imagine(
         rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
         a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_actions-1)
         mu, lv, logits = (x[:, :, W-1:].cpu() for x in model.rollout(beliefs.mu[rows[:, :W]].to(device), a.to(device)))
-        parts.append((mu.mean(0), *doubt_of(mu, lv, model.scale.cpu()), logits.sigmoid().mean(0)))
+        parts.append((mu.mean(0), doubt_of(mu, model.scale.cpu()), logits.sigmoid().mean(0)))
     return Imagined(eps, beliefs, first+W-1, np.searchsorted(beliefs.starts, first, 'right') - 1, *(torch.cat(x) for x in zip(*parts)))
 
 # %% ../nbs/04a_imagine.ipynb #01da445f
@@ -231,27 +229,27 @@ def score_outcomes(
             out[name][f.__name__] = dict(value=score(range(len(groups))), interval=bootstrap(np.arange(len(groups)), score, 200))
     return out
 
-# %% ../nbs/04a_imagine.ipynb #c01a0c3c
+# %% ../nbs/04a_imagine.ipynb #ddcabb1a
 def actual_error(
     d:Imagined,
     scale:torch.Tensor  # (Z,) the model's
-)->np.ndarray:          # (n, H) mean squared error in squared spreads, what `doubt` foretells
-    "What the doubt should have been: the squared error, and what the VAE itself leaves open."
+)->np.ndarray:          # (n, H) mean squared error of the members' mean, in squared spreads
+    "How far the dream was from what was then believed."
     rows = torch.as_tensor(d.last[:, None] + np.arange(1, d.mu.shape[1]+1))
-    return (((d.mu - d.beliefs.mu[rows])**2 + d.beliefs.lv[rows].exp())/scale.cpu()**2).mean(-1).numpy()
+    return ((d.mu - d.beliefs.mu[rows])/scale.cpu()).pow(2).mean(-1).numpy()
 
 def score_doubt(
     d:Imagined,
     scale,
     steps
-)->dict:    # k -> rank correlation (value and interval over episodes, and of disagreement alone), mean doubt, mean error, deciles
+)->dict:    # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles
     "How well the model foretells its own error, among windows with the same horizon."
     error, groups, out = actual_error(d, scale), [np.where(d.owner == e)[0] for e in np.unique(d.owner)], {}
     for k in steps:
         u, e = d.doubt[:, k-1].numpy(), error[:, k-1]
         def correlation(ids, axis=0): i = np.concatenate([groups[int(g)] for g in ids]); return spearman(u[i], e[i])
         deciles = [(float(u[i].mean()), float(e[i].mean())) for i in np.array_split(np.argsort(u), 10)]
-        out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), disagreement=spearman(d.disagreement[:, k-1], e), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles)
+        out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles)
     return out
 
 # %% ../nbs/04a_imagine.ipynb #7513bc55
@@ -298,7 +296,7 @@ def measure_imagination(
         out['unseen'] = {k: dict(own=float(d.doubt[:, k-1].mean()), unseen=float(u.doubt[:, k-1].mean())) for k in (1, 5, 10, 20)}
     return d, out
 
-# %% ../nbs/04a_imagine.ipynb #23d325b1
+# %% ../nbs/04a_imagine.ipynb #943a572c
 def imagination_table(r:dict)->str:
     "The measures as text."
     cell = lambda x, scale, f: f"{scale*x['value']:{f}} ({scale*x['interval'][0]:{f}} to {scale*x['interval'][1]:{f}})"
@@ -308,8 +306,7 @@ def imagination_table(r:dict)->str:
     lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20))
     for name, s in r['outcomes'].items(): lines.append(f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}")
     lines += rows('doubt against error, rank correlation', {'doubt': r['doubt']}, 1, '.2f', (1, 5, 10, 20))
-    lines.append('the same for disagreement alone: ' + ', '.join(f"{s['disagreement']:.2f} at {k}" for k, s in r['doubt'].items()) + ' steps')
-    if 'unseen' in r: lines.append('doubt on its own game and on one it has never seen: ' + ', '.join(f"{s['own']:.2f} and {s['unseen']:.2f} at {k}" for k, s in r['unseen'].items()) + ' steps')
+    if 'unseen' in r: lines.append('doubt on its own game and on one it has never seen: ' + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items()) + ' steps')
     return '\n'.join(lines)
 
 # %% ../nbs/04a_imagine.ipynb #d5f61878
@@ -418,7 +415,7 @@ def plot_horizon(
     for ax in (left, right): ax.legend(fontsize=8); ax.set_xticks([1, 5, 10, 15, 20])
     return fig
 
-# %% ../nbs/04a_imagine.ipynb #eafa03e7
+# %% ../nbs/04a_imagine.ipynb #ce53861d
 def plot_trust(
     dreams:dict
 ):              # the figure
@@ -430,7 +427,7 @@ def plot_trust(
             p, y, n = np.array(s['reliability']).T; left.plot(p, y, '-', color=c, lw=1); left.scatter(p, y, 4 + 0.15*n, color=c, label=name if i == 0 else None)
         for k, c in zip(('1', '10'), COLOURS[2:]): d, e = np.array(r['doubt'][k]['deciles']).T; right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
     left.plot([0, 1], [0, 1], ':', color='0.5'); left.set(xlabel='probability within 20 steps', ylabel='share that happened'); left.legend(fontsize=8)
-    right.axline((1, 1), slope=1, ls=':', color='0.5'); right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)'); right.legend(fontsize=8)
+    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); right.legend(fontsize=8)
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #cc9d4645
@@ -448,7 +445,7 @@ def dreams_table(dreams:dict)->str:
     columns['doubt on an unseen game / on its own, 1 step'] = spread(lambda r: r['unseen']['1']['unseen']/r['unseen']['1']['own'], 1, '.1f')
     return '\n'.join([f"{'':<48}" + ''.join(f'{k:>26}' for k in dreams)] + [f'{c:<48}' + ''.join(f'{f(rs):>26}' for rs in dreams.values()) for c, f in columns.items()])
 
-# %% ../nbs/04a_imagine.ipynb #639db09e
+# %% ../nbs/04a_imagine.ipynb #29f8d467
 class Dream:
     "Imagination, one action at a time."
     def __init__(self,
@@ -473,7 +470,7 @@ class Dream:
     def step(self, a:int):
         "Imagine one step under action `a`."
         self.h, mu, lv, logits = self.model(self.z, torch.tensor([a]), self.h)
-        self.doubt = doubt_of(mu, lv, self.model.scale)[1].item()
+        self.doubt = doubt_of(mu, self.model.scale).item()
         self.z, self.t, self.p = mu.mean(0), self.t + 1, tuple(logits.sigmoid().mean(0)[0].tolist())
 
     @torch.no_grad()
@@ -481,7 +478,7 @@ class Dream:
         "What it looks like now."
         return to_uint8(self.vae.draw(self.z))[0]
 
-# %% ../nbs/04a_imagine.ipynb #55a1cd6e
+# %% ../nbs/04a_imagine.ipynb #73d9db38
 def dream_widget(
     dream:Dream
 ):              # an ipywidgets box
@@ -489,7 +486,7 @@ def dream_widget(
     picture, text, again = widgets.Image(format='png', width=256, height=256), widgets.HTML(), widgets.Button(description='begin again')
     def show():
         picture.value = png_bytes(dream.frame())
-        text.value = f'{dream.t} steps imagined<br>reward in this step: {dream.p[0]:.1%}<br>loss in this step: {dream.p[1]:.1%}<br>doubt: {dream.doubt:.2f}'
+        text.value = f'{dream.t} steps imagined<br>reward in this step: {dream.p[0]:.1%}<br>loss in this step: {dream.p[1]:.1%}<br>doubt: {dream.doubt:.4f}'
     def act(i):
         def click(button): dream.step(i); show()
         return click
