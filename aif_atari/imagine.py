@@ -57,7 +57,7 @@ class Finder:
         xy[best < self.least] = math.nan
         return xy.numpy()
 
-# %% ../nbs/04a_imagine.ipynb #48b3e75c
+# %% ../nbs/04a_imagine.ipynb #fb6236c6
 @dataclass
 class Imagined:
     "Windows of play, and what a model expected in them. Entry k-1 along H is k steps ahead of the last frame seen."
@@ -66,18 +66,20 @@ class Imagined:
     last:np.ndarray     # (n,) row in `beliefs` of the last frame seen
     owner:np.ndarray    # (n,) the window's episode
     mu:torch.Tensor     # (n, H, Z) float32, the members' mean
-    doubt:torch.Tensor  # (n, H) float32, the members' disagreement, in squared spreads
+    doubt:torch.Tensor  # (n, H) float32, squared error that the model expects to make, in squared spreads
+    disagreement:torch.Tensor   # (n, H) float32, the part of doubt that is the members' disagreement
     p:torch.Tensor      # (n, H, 2) float32, probability of each outcome in the step before
 
     def rows(self, k): return self.last + k                         # in `beliefs`
     def frames(self, k): return self.eps.frames[self.eps.rows()[self.rows(k)]]
 
 def doubt_of(
-    mu,         # (M, ..., Z) members' means
+    mu, lv,     # (M, ..., Z) members' means and log-variances
     scale       # (Z,)
-)->torch.Tensor:    # (...), in squared spreads
-    "How far the members disagree."
-    return (mu.var(0, unbiased=False)/scale**2).mean(-1)
+)->tuple:       # doubt and disagreement (...), in squared spreads
+    "The squared error that the members expect to make, and how far they disagree, which is a part of it."
+    disagreement = mu.var(0, unbiased=False)/scale**2
+    return (lv.exp().mean(0)/scale**2 + disagreement).mean(-1), disagreement.mean(-1)
 
 @torch.no_grad()
 def imagine(
@@ -97,7 +99,7 @@ def imagine(
         rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
         a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_actions-1)
         mu, lv, logits = (x[:, :, W-1:].cpu() for x in model.rollout(beliefs.mu[rows[:, :W]].to(device), a.to(device)))
-        parts.append((mu.mean(0), doubt_of(mu, model.scale.cpu()), logits.sigmoid().mean(0)))
+        parts.append((mu.mean(0), *doubt_of(mu, lv, model.scale.cpu()), logits.sigmoid().mean(0)))
     return Imagined(eps, beliefs, first+W-1, np.searchsorted(beliefs.starts, first, 'right') - 1, *(torch.cat(x) for x in zip(*parts)))
 
 # %% ../nbs/04a_imagine.ipynb #01da445f
@@ -229,7 +231,7 @@ def score_outcomes(
             out[name][f.__name__] = dict(value=score(range(len(groups))), interval=bootstrap(np.arange(len(groups)), score, 200))
     return out
 
-# %% ../nbs/04a_imagine.ipynb #ddcabb1a
+# %% ../nbs/04a_imagine.ipynb #93126fc3
 def actual_error(
     d:Imagined,
     scale:torch.Tensor  # (Z,) the model's
@@ -242,14 +244,15 @@ def score_doubt(
     d:Imagined,
     scale,
     steps
-)->dict:    # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles
+)->dict:    # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles; and the disagreement's own correlation and mean
     "How well the model foretells its own error, among windows with the same horizon."
     error, groups, out = actual_error(d, scale), [np.where(d.owner == e)[0] for e in np.unique(d.owner)], {}
     for k in steps:
         u, e = d.doubt[:, k-1].numpy(), error[:, k-1]
         def correlation(ids, axis=0): i = np.concatenate([groups[int(g)] for g in ids]); return spearman(u[i], e[i])
         deciles = [(float(u[i].mean()), float(e[i].mean())) for i in np.array_split(np.argsort(u), 10)]
-        out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles)
+        out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles,
+                      disagreement=dict(value=spearman(d.disagreement[:, k-1], e), mean=float(d.disagreement[:, k-1].mean())))
     return out
 
 # %% ../nbs/04a_imagine.ipynb #7513bc55
@@ -267,7 +270,7 @@ class EvalTransitionConfig:
     results_dir:str=''      # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
     ship_dir:str=''         # where to write the weights for shipping; nowhere by default
 
-# %% ../nbs/04a_imagine.ipynb #4c9e18ed
+# %% ../nbs/04a_imagine.ipynb #20f21d02
 STEPS = (1, 2, 3, 5, 7, 10, 12, 15, 20)     # horizons that are measured
 
 def shares(
@@ -293,10 +296,10 @@ def measure_imagination(
     out = dict(places={n: shares(place_errors(d, vae, t, STEPS)) for n, t in things.items()}, latent=latent, changed=changed, outcomes=score_outcomes(d), doubt=score_doubt(d, model.scale, (1, 5, 10, 20)))
     if unseen is not None:
         u = imagine(model, vae, unseen, max(STEPS), num_windows)
-        out['unseen'] = {k: dict(own=float(d.doubt[:, k-1].mean()), unseen=float(u.doubt[:, k-1].mean())) for k in (1, 5, 10, 20)}
+        out['unseen'] = {k: dict(**{w: float(x.doubt[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}, disagreement={w: float(x.disagreement[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}) for k in (1, 5, 10, 20)}
     return d, out
 
-# %% ../nbs/04a_imagine.ipynb #943a572c
+# %% ../nbs/04a_imagine.ipynb #efcd8df5
 def imagination_table(r:dict)->str:
     "The measures as text."
     cell = lambda x, scale, f: f"{scale*x['value']:{f}} ({scale*x['interval'][0]:{f}} to {scale*x['interval'][1]:{f}})"
@@ -306,6 +309,7 @@ def imagination_table(r:dict)->str:
     lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20))
     for name, s in r['outcomes'].items(): lines.append(f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}")
     lines += rows('doubt against error, rank correlation', {'doubt': r['doubt']}, 1, '.2f', (1, 5, 10, 20))
+    lines.append('doubt and error, mean: ' + ', '.join(f"{s['doubt']:.4f} and {s['error']:.4f} at {k}" for k, s in r['doubt'].items()) + ' steps')
     if 'unseen' in r: lines.append('doubt on its own game and on one it has never seen: ' + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items()) + ' steps')
     return '\n'.join(lines)
 
@@ -445,7 +449,7 @@ def dreams_table(dreams:dict)->str:
     columns['doubt on an unseen game / on its own, 1 step'] = spread(lambda r: r['unseen']['1']['unseen']/r['unseen']['1']['own'], 1, '.1f')
     return '\n'.join([f"{'':<48}" + ''.join(f'{k:>26}' for k in dreams)] + [f'{c:<48}' + ''.join(f'{f(rs):>26}' for rs in dreams.values()) for c, f in columns.items()])
 
-# %% ../nbs/04a_imagine.ipynb #29f8d467
+# %% ../nbs/04a_imagine.ipynb #912185db
 class Dream:
     "Imagination, one action at a time."
     def __init__(self,
@@ -470,7 +474,7 @@ class Dream:
     def step(self, a:int):
         "Imagine one step under action `a`."
         self.h, mu, lv, logits = self.model(self.z, torch.tensor([a]), self.h)
-        self.doubt = doubt_of(mu, self.model.scale).item()
+        self.doubt = doubt_of(mu, lv, self.model.scale)[0].item()
         self.z, self.t, self.p = mu.mean(0), self.t + 1, tuple(logits.sigmoid().mean(0)[0].tolist())
 
     @torch.no_grad()

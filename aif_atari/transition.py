@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['aif_train_transition', 'Beliefs', 'outcomes_of', 'beliefs_of', 'BeliefData', 'TransitionConfig', 'check_transition',
-           'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_kl', 'TrainTransitionConfig', 'eyes', 'complete',
-           'train_transition', 'load_transition']
+           'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_surprise', 'TrainTransitionConfig', 'eyes',
+           'complete', 'train_transition', 'load_transition']
 
 # %% ../nbs/04_transition.ipynb #46e75831
 from dataclasses import asdict, dataclass, replace
@@ -53,7 +53,7 @@ def beliefs_of(
     mu, lv = (torch.cat(x) for x in zip(*z))
     return Beliefs(mu, lv, torch.as_tensor(eps.actions[rows]).long(), torch.as_tensor(outcomes_of(eps)[rows]), np.cumsum(eps.lengths) - eps.lengths, eps.lengths, len(eps.action_names))
 
-# %% ../nbs/04_transition.ipynb #e6ce5739
+# %% ../nbs/04_transition.ipynb #9bab48ee
 class BeliefData:
     "Windows of beliefs for `fit`: `steps` random batches an epoch, and all held-out windows, spaced by their length."
     def __init__(self,
@@ -61,24 +61,30 @@ class BeliefData:
         length:int,         # T, frames in a window
         batch_size:int,     # B
         steps:int,          # batches an epoch
-        grow=1,             # epochs until windows have their full length, from 6
+        short=0,            # epochs whose windows have 6 frames
+        grow=1,             # epochs in which they then grow to their full length
+        lively=0.5,         # share of a batch's windows that are the livelier of two
         seed=42,
         device='cpu'
     ):
-        self.data, self.length, self.batch_size, self.steps, self.grow, self.seed, self.device = (train, val), length, batch_size, steps, grow, seed, device
+        self.data, self.length, self.batch_size, self.steps, self.short, self.grow, self.lively, self.seed, self.device = (train, val), length, batch_size, steps, short, grow, lively, seed, device
         for b in self.data: window_starts(b, length)
+        moved = (train.mu[1:] - train.mu[:-1]).pow(2).sum(1).numpy()
+        self.motion = np.append(moved[:-1] + moved[1:], [0, 0])     # over the two steps from each row on
 
     def length_at(self, epoch):
-        short = min(6, self.length)
-        return min(self.length, short + (self.length - short)*(epoch-1)//self.grow)
+        least = min(6, self.length)
+        return least + (self.length - least)*min(max(0, epoch - self.short), self.grow)//self.grow
     def batch(self, which, first, length):
         b, rows = self.data[which], torch.as_tensor(first[:, None] + np.arange(length))
-        out = dict(o=b.mu[rows], lv=b.lv[rows], a=b.actions[rows[:, :-1]], outcomes=b.outcomes[rows[:, :-1]])
+        out = dict(o=b.mu[rows], a=b.actions[rows[:, :-1]], outcomes=b.outcomes[rows[:, :-1]])
         return {k: v.to(self.device) for k, v in out.items()}
     def train(self, epoch):
         rng, n = np.random.default_rng([self.seed, epoch]), self.length_at(epoch)
-        starts = window_starts(self.data[0], n)
-        for _ in range(self.steps): yield self.batch(0, rng.choice(starts, self.batch_size), n)
+        starts, picky = window_starts(self.data[0], n), np.arange(self.batch_size) < self.lively*self.batch_size
+        for _ in range(self.steps):
+            one, other = rng.choice(starts, (2, self.batch_size))
+            yield self.batch(0, np.where(picky & (self.motion[other] > self.motion[one]), other, one), n)
     def val(self):
         first = window_starts(self.data[1], self.length, self.length)
         for f in np.array_split(first, math.ceil(len(first)/64)): yield self.batch(1, f, self.length)
@@ -181,10 +187,10 @@ def look(self:TransitionModel,
     for t in range(a.shape[1]): h = self(z[:, t], a[:, t], h)[0]
     return h
 
-# %% ../nbs/04_transition.ipynb #b4b81ca4
-def gaussian_kl(mu_q, lv_q, mu_p, lv_p):
-    "KL divergence of N(mu_q, exp(lv_q)) from N(mu_p, exp(lv_p)), for each number, in nats."
-    return 0.5*(lv_p - lv_q + ((mu_q - mu_p)**2 + lv_q.exp())*(-lv_p).exp() - 1)
+# %% ../nbs/04_transition.ipynb #d2afe94b
+def gaussian_surprise(x, mu, lv):
+    "-ln N(x; mu, exp(lv)), for each number, in nats."
+    return 0.5*(lv + (x - mu)**2*(-lv).exp() + math.log(2*math.pi))
 
 @patch
 def rollout(self:TransitionModel,
@@ -202,16 +208,16 @@ def rollout(self:TransitionModel,
 @patch
 def surprise(self:TransitionModel,
     batch:dict          # as `BeliefData` gives it
-)->dict:                # means per step: `F` (minimised), `error` in squared spreads, `kl` and `outcome` in nats
-    "Error of the means, divergence of the variances, and surprise of the outcomes, over the steps of a batch."
+)->dict:                # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats
+    "Error of the means, surprise at it, and surprise of the outcomes, over the steps of a batch."
     mu, lv, logits = self.rollout(batch['o'][:, :self.cfg.warmup_frames], batch['a'])
     target = batch['o'][:, 1:]
     error = (0.5*((target - mu)/self.scale)**2).sum(-1).mean()
-    kl = gaussian_kl(target, batch['lv'][:, 1:], mu.detach(), lv).sum(-1).mean()
+    noise = gaussian_surprise(target, mu.detach(), lv).sum(-1).mean()
     outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'].expand_as(logits), reduction='none').sum(-1).mean()
-    return dict(F=error + 0.01*kl + 10*outcome, error=error, kl=kl, outcome=outcome)
+    return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
 
-# %% ../nbs/04_transition.ipynb #c365f302
+# %% ../nbs/04_transition.ipynb #f5e2422b
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     output_dir:str='outputs/transition'     # run folder; the same command again goes on where it stopped
@@ -222,12 +228,14 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     hold:int=8                  # steps for which random play holds an action
     epochs:int=40               # rounds of training, each of `steps` batches
     steps:int=400               # batches an epoch
-    length:int=18               # frames in a window, those seen before imagination starts included
-    grow:int=24                 # epochs until windows have that length, from 6
+    length:int=20               # frames in a window, those seen before imagination starts included
+    short:int=25                # epochs whose windows have 6 frames
+    grow:int=8                  # epochs in which they then grow to that length
+    lively:float=0.5            # share of a batch's windows that are the livelier of two
     batch_size:int=16           # windows per step
     lr:float=3e-3               # peak step size of Adam
 
-# %% ../nbs/04_transition.ipynb #73e378b2
+# %% ../nbs/04_transition.ipynb #308b9a61
 def eyes(cfg)->Path:    # file
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the one that ships for the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
@@ -242,6 +250,8 @@ def complete(
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
     for f in (check_collect, check_train): f(cfg)
     for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check(cfg.short >= 0, f'short must be at least 0, not {cfg.short}.')
+    check(0 <= cfg.lively <= 1, f'lively is a share in [0, 1], not {cfg.lively}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
     one_of(cfg.kind, ['grid', 'vector'], 'kind')
     path = eyes(cfg); vae = load_vae(path)
@@ -258,7 +268,7 @@ def train_transition(cfg, on_epoch=None):
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
     write_json(folder/'config.json', asdict(cfg))
     train, val = (beliefs_of(vae, e) for e in split_episodes(eps, cfg.val_split, cfg.seed))
-    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.grow, cfg.seed, device)
+    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.lively, cfg.seed, device)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, cfg)).to(device)
     model.take_units(train.mu)
