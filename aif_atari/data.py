@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from .core import *
 
-# %% ../nbs/00_data.ipynb #bba7a2ed
+# %% ../nbs/00_data.ipynb #43b1c3b5
 @dataclass
 class CollectConfig:
     env_name:str='Breakout'     # an ALE game ("Breakout", "ms_pacman") or any Gymnasium id with RGB frames
@@ -38,6 +38,7 @@ class CollectConfig:
     full_actions:bool=False     # use all 18 actions instead of the game's own
     noop_max:int=0              # up to this many random no-ops at the start of an episode
     fire_reset:bool=False       # press fire at the start of an episode
+    fire_lives:bool=False       # press fire in the player's place at the first frame of each life
     hold:int=1                  # steps for which random play holds an action
     num_envs:int=8              # games played at once; another number gives other episodes
 
@@ -264,7 +265,7 @@ class _Writer:
                 a.resize((old+len(column), *a.shape[1:]), refcheck=False)
                 a[old:] = column
 
-# %% ../nbs/00_data.ipynb #6e5548dc
+# %% ../nbs/00_data.ipynb #038de1a3
 def open_games(
     cfg:CollectConfig,
     n:int=1     # games in the batch
@@ -274,7 +275,7 @@ def open_games(
 
 def play(
     cfg:CollectConfig,  # what to play and how
-    policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions; random by default
+    policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions, perhaps with `told(actions, fresh)`; random by default
     progress=True,      # show a progress bar with the time left
     games=None          # `ALEGames` or `GymGames`; chosen by the game's name by default
 )->Episodes:
@@ -285,12 +286,13 @@ def play(
     policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size, hasattr(games, 'ram'))
     number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
     history, first = deque(), 0                                                 # what the whole batch did from step `first` on
-    memory = lambda: (games.ram(),) if hasattr(games, 'ram') else ()
+    fire = games.action_names.index('FIRE') if cfg.fire_lives and 'FIRE' in games.action_names else None
+    new_life, memory = np.ones(n, bool), lambda: (games.ram(),) if hasattr(games, 'ram') else ()
     o, lives = games.reset([slot_seed(cfg.seed, k) for k in range(n)])
     ram = memory()
     with tqdm(total=cfg.num_episodes, desc=f'Playing {cfg.env_name}', unit='episode', disable=None if progress else True) as bar:
         for t in itertools.takewhile(lambda t: (number >= 0).any(), itertools.count()):
-            actions = np.asarray(policy(o))
+            actions = np.where(new_life, fire, policy(o)) if fire is not None else np.asarray(policy(o))
             o_next, r, terminated, truncated, lives_next = games.step(actions)
             ram_next = memory()
             cut = (t+1-begun == cfg.max_steps) & ~(terminated | truncated)
@@ -302,6 +304,8 @@ def play(
                 if number[k] >= 0: slots.append(k)
                 bar.update()
             while history and first < begun[number >= 0].min(initial=t+1): history.popleft(); first += 1
+            new_life = (lives_next < lives) | (begun == t+1)
+            if hasattr(policy, 'told'): policy.told(actions, begun == t+1)
             o, lives = games.begin(cut) if cut.any() else (o_next, lives_next)
             ram = memory() if cut.any() else ram_next
     lengths = np.array(writer.lengths)

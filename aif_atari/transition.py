@@ -217,7 +217,7 @@ def surprise(self:TransitionModel,
     outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'].expand_as(logits), reduction='none').sum(-1).mean()
     return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
 
-# %% ../nbs/04_transition.ipynb #f5e2422b
+# %% ../nbs/04_transition.ipynb #490b363e
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     output_dir:str='outputs/transition'     # run folder; the same command again goes on where it stopped
@@ -226,14 +226,15 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     vae_sha256:str=''           # of the VAE's file; filled in
     num_episodes:int=0          # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
     hold:int=8                  # steps for which random play holds an action
-    epochs:int=40               # rounds of training, each of `steps` batches
+    epochs:int=34               # rounds of training, each of `steps` batches
     steps:int=400               # batches an epoch
     length:int=20               # frames in a window, those seen before imagination starts included
-    short:int=25                # epochs whose windows have 6 frames
-    grow:int=8                  # epochs in which they then grow to that length
+    short:int=22                # epochs whose windows have 6 frames
+    grow:int=6                  # epochs in which they then grow to that length
     lively:float=0.5            # share of a batch's windows that are the livelier of two
     batch_size:int=16           # windows per step
     lr:float=3e-3               # peak step size of Adam
+    grad_clip:float=50.         # largest gradient norm; a long window can have a much larger one, and undo what was learned
 
 # %% ../nbs/04_transition.ipynb #308b9a61
 def eyes(cfg)->Path:    # file
