@@ -44,46 +44,53 @@ def returns_of(
         out.append(later)
     return torch.stack(out[::-1])
 
-# %% ../nbs/05a_agent.ipynb #d6955518
+# %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:int=1000        # updates of habit and critic in imagination, each round
+    habit_steps:int=1500        # batches of dreams, each round
     starts:int=64               # B, real states that imagination starts from
-    dream:int=12                # H, steps of each dream
+    dream:int=15                # H, steps of each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
-    entropy:float=0.003         # weight of the habit's entropy, nats
-    habit_lr:float=7e-4         # peak step size of Adam
+    passes:int=4                # times that each dream is learned from
+    clip:float=0.2              # epsilon, how far the habit may move from what it was in the dream
+    entropy:float=0.01          # eta, weight of the habit's entropy
+    habit_lr:float=5e-4         # peak step size of Adam
 
-# %% ../nbs/05a_agent.ipynb #d5892dbe
+# %% ../nbs/05a_agent.ipynb #190aaad1
+@torch.no_grad()
 def dream(
     world:World,
     habit:Habit,
     state,      # (z, h) of B starts
-    H:int       # steps
-)->tuple:       # log-probability of the actions, entropy, critic before each step (H, B) with gradient; G, alive, critic after (H, B) without
-    "Imagine, acting by habit."
-    out, (logits, v) = [], habit(state)
-    for _ in range(H):
-        pi = torch.distributions.Categorical(logits=logits); a = pi.sample()
-        state, terms, p = world.imagine(state, a)
-        logits, v_next = habit(state)
-        out.append((pi.log_prob(a), pi.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_next.detach()))
-        v = v_next
-    return tuple(torch.stack(x) for x in zip(*out))
+    cfg         # a `HabitConfig` with `discount`
+)->dict:        # tensors with a row for each of the H x B steps: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
+    "Imagine, acting by habit, and see what came of it."
+    rows, (logits, v) = [], habit(state)
+    for _ in range(cfg.dream):
+        choice = torch.distributions.Categorical(logits=logits); a = choice.sample()
+        after, terms, p = world.imagine(state, a)
+        logits, v_after = habit(after)
+        rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
+        state, v = after, v_after
+    z, h, a, log_p, entropy, v, G, alive, v_after = (torch.stack(x) for x in zip(*rows))
+    R = returns_of(G, alive, v_after, cfg.discount, cfg.trace)
+    w = torch.cat([torch.ones_like(alive[:1]), (cfg.discount*alive).cumprod(0)[:-1]])
+    advantage = (v - R)/(v - R).std().clamp_min(1e-3)
+    return {k: x.flatten(0, 1) for k, x in dict(z=z, h=h, a=a, log_p=log_p, R=R, advantage=advantage, w=w).items()} | dict(G=G.mean(), value=R.mean(), entropy=entropy.mean())
 
 def habit_loss(
-    world, habit, state, cfg,   # a `HabitConfig` with `discount`
-)->dict:    # `loss`, which is minimised; `G` per step, `value`, `entropy`, in nats
-    "What habit and critic minimise in one batch of dreams."
-    log_pi, entropy, v, G, alive, after = dream(world, habit, state, cfg.dream)
-    R = returns_of(G, alive, after, cfg.discount, cfg.trace)
-    w = torch.cat([torch.ones_like(alive[:1]), (cfg.discount*alive).cumprod(0)[:-1]])
-    advantage = (R - v.detach())/R.std().clamp_min(1.)
-    policy = (w*(log_pi*advantage - cfg.entropy*entropy)).mean()
-    critic = (w*F.huber_loss(v, R, reduction='none')).mean()
-    return dict(loss=policy + 0.5*critic, G=G.mean(), value=R.mean(), entropy=entropy.mean())
+    habit,
+    d:dict,     # part of a dream
+    cfg
+)->torch.Tensor:
+    "What habit and critic minimise on steps of a dream."
+    logits, v = habit((d['z'], d['h']))
+    choice = torch.distributions.Categorical(logits=logits)
+    ratio = (choice.log_prob(d['a']) - d['log_p']).exp()
+    better = torch.minimum(ratio*d['advantage'], ratio.clamp(1-cfg.clip, 1+cfg.clip)*d['advantage'])
+    return -(d['w']*better).mean() - cfg.entropy*choice.entropy().mean() + 0.5*(d['w']*F.huber_loss(v, d['R'], reduction='none')).mean()
 
-# %% ../nbs/05a_agent.ipynb #919ea0f9
+# %% ../nbs/05a_agent.ipynb #207e58e8
 def learn_habit(
     world:World,
     habit:Habit,
@@ -92,24 +99,30 @@ def learn_habit(
     seed=0,
     visits=None,            # (N, A) what the search found at each frame of `beliefs`, rows of nan where there was none
     progress=True
-)->list:                    # a dict of means for every tenth of the updates
+)->list:                    # a dict of means for every tenth of the batches
     "Teach habit and critic in imagination, and the habit also what searches have found."
     rng, W, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, torch.optim.Adam(habit.parameters(), cfg.habit_lr)
     torch.manual_seed(seed)
     fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, cfg.habit_steps, 0.05))
     first, log, sums = window_starts(beliefs, W), [], []
+    moved = beliefs.mu.diff(dim=0).pow(2).sum(1).numpy(); motion = np.array([moved[f:f+W-1].sum() for f in first])
     searched = first[np.isfinite(visits[first + W-1, 0])] if visits is not None else first[:0]
+    @torch.no_grad()
     def state_at(first):
         rows = torch.as_tensor(first[:, None] + np.arange(W))
-        with torch.no_grad(): return beliefs.mu[rows[:, -1]], world.model.look(beliefs.mu[rows], beliefs.actions[rows[:, :-1]])
+        return beliefs.mu[rows[:, -1]], world.model.look(beliefs.mu[rows], beliefs.actions[rows[:, :-1]])
+    def learn(loss): opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(habit.parameters(), 5.); opt.step()
     for step in tqdm(range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True):
-        parts = habit_loss(world, habit, state_at(rng.choice(first, cfg.starts)), cfg)
+        i, j = rng.integers(len(first), size=(2, cfg.starts))
+        d = dream(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
+        sums.append({k: d.pop(k).item() for k in ('G', 'value', 'entropy')})
+        for _ in range(cfg.passes):
+            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a'])//256)): learn(habit_loss(habit, {k: x[part] for k, x in d.items()}, cfg))
         if len(searched):
-            f = rng.choice(searched, cfg.starts)
-            parts['from_search'] = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float())
-            parts['loss'] = parts['loss'] + 0.1*parts['from_search']
-        opt.zero_grad(); parts['loss'].backward(); nn.utils.clip_grad_norm_(habit.parameters(), 10.); opt.step(); fall.step()
-        sums.append({k: v.item() for k, v in parts.items()})
+            f = rng.choice(searched, 256)
+            loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float()); learn(0.3*loss)
+            sums[-1]['from_search'] = loss.item()
+        fall.step()
         if (step+1) % max(1, cfg.habit_steps//10) == 0: log.append(dict(step=step+1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]}); sums = []
     return log
 
@@ -263,11 +276,11 @@ def look_at(
     if 'ball' in things_of(eps.config['env_name']): out['ball_recall'] = sight(see(drawer(mind.vae), eps.with_ram(progress=False))).get('ball')
     return out
 
-# %% ../nbs/05a_agent.ipynb #107ba6dd
+# %% ../nbs/05a_agent.ipynb #4842f359
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
-    for name in ('rounds', 'habit_steps', 'starts', 'dream', 'first_steps', 'round_steps', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    for name in ('rounds', 'habit_steps', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 

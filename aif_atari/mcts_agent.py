@@ -298,7 +298,7 @@ class AgentConfig(SearchConfig, Preferences):
     use_habit:bool=True         # let the habit be the prior of the search; else every action alike
     use_critic:bool=True        # let the critic value the search's leaves; else nothing is expected there
 
-# %% ../nbs/05_mcts_agent.ipynb #aef67cf9
+# %% ../nbs/05_mcts_agent.ipynb #dfc05fbb
 def sharpen(
     weights,    # (E, A), not negative
     omega       # precision, above 0
@@ -347,8 +347,8 @@ class MCTSAgent:
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
         if self.age % self.cfg.repeat == 0:
-            w = self.weights(state); self.share, self.pi = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
-            self.held = np.array([self.rng.choice(len(p), p=p) for p in self.pi])
+            w = self.weights(state); self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
+            self.held = np.array([self.rng.choice(len(p), p=p) for p in chances])
         self.age += 1
         return self.held
 
