@@ -276,7 +276,7 @@ def look_at(
     if 'ball' in things_of(eps.config['env_name']): out['ball_recall'] = sight(see(drawer(mind.vae), eps.with_ram(progress=False))).get('ball')
     return out
 
-# %% ../nbs/05a_agent.ipynb #4842f359
+# %% ../nbs/05a_agent.ipynb #053678a8
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
@@ -284,6 +284,8 @@ def check_train_agent(cfg):
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 
+
+# %% ../nbs/05a_agent.ipynb #39b86d5d
 def play_round(
     cfg:TrainAgentConfig,
     k:int,              # round, from 0
@@ -302,6 +304,7 @@ def play_round(
         write_json(folder/'report.json', report | (look_at(mind, parts[0]) if mind else {}))
     return load_episodes(folder/'episodes.npz'), np.load(folder/'visits.npy')
 
+# %% ../nbs/05a_agent.ipynb #deff5315
 def learn_round(
     cfg:TrainAgentConfig,
     k:int,
@@ -322,6 +325,7 @@ def learn_round(
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
 
+# %% ../nbs/05a_agent.ipynb #5d9dd6b4
 def train_agent(cfg):
     "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
     check_train_agent(cfg)

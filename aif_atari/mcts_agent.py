@@ -298,7 +298,7 @@ class AgentConfig(SearchConfig, Preferences):
     use_habit:bool=True         # let the habit be the prior of the search; else every action alike
     use_critic:bool=True        # let the critic value the search's leaves; else nothing is expected there
 
-# %% ../nbs/05_mcts_agent.ipynb #dfc05fbb
+# %% ../nbs/05_mcts_agent.ipynb #ff94d9fa
 def sharpen(
     weights,    # (E, A), not negative
     omega       # precision, above 0
@@ -308,6 +308,7 @@ def sharpen(
     w = (np.cumsum(best, 1) == 1)*best if math.isinf(omega) else (weights/weights.max(1, keepdims=True))**omega
     return w/w.sum(1, keepdims=True)
 
+# %% ../nbs/05_mcts_agent.ipynb #97463b74
 class MCTSAgent:
     "Perceives, imagines, plans and acts in n games at once. A policy for `play`."
     def __init__(self,
@@ -357,6 +358,7 @@ class MCTSAgent:
         self.fresh, self.a = torch.as_tensor(fresh), torch.cat([self.a[:, 1:], torch.as_tensor(actions).long()[:, None]], 1)
         self.a[self.fresh] = 0
 
+# %% ../nbs/05_mcts_agent.ipynb #0eff4d27
 def check_agent(cfg):
     "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense."
     one_of(cfg.choose_by, ['search', 'habit', 'first_step'], 'way to choose_by')
