@@ -226,7 +226,7 @@ def play_steps(
     check(len(made), f'No whole episode fits into {most} steps; raise the budget.')
     return made, (np.concatenate(kept) if agent else None)
 
-# %% ../nbs/05a_agent.ipynb #998fd3a5
+# %% ../nbs/05a_agent.ipynb #2cb528a2
 def teach_eyes(
     cfg:TrainAgentConfig,
     eps:Episodes,   # all kept so far
@@ -254,7 +254,7 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about the frames kept so far."
     first = before is None
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=16, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=20, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     train, val = (beliefs_of(vae, e) for e in split_episodes(eps, t.val_split, cfg.seed))
@@ -262,7 +262,7 @@ def teach_imagination(
     model = TransitionModel(part_of(TransitionConfig, t))
     if first: model.take_units(train.mu)
     else: model.load_state_dict(before.state_dict())
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.lively, cfg.seed), t, 'TransitionModel')
+    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed), t, 'TransitionModel')
     return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs_of(vae, eps)
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61

@@ -53,7 +53,7 @@ def beliefs_of(
     mu, lv = (torch.cat(x) for x in zip(*z))
     return Beliefs(mu, lv, torch.as_tensor(eps.actions[rows]).long(), torch.as_tensor(outcomes_of(eps)[rows]), np.cumsum(eps.lengths) - eps.lengths, eps.lengths, len(eps.action_names))
 
-# %% ../nbs/04_transition.ipynb #9bab48ee
+# %% ../nbs/04_transition.ipynb #2db994eb
 class BeliefData:
     "Windows of beliefs for `fit`: `steps` random batches an epoch, and all held-out windows, spaced by their length."
     def __init__(self,
@@ -61,35 +61,30 @@ class BeliefData:
         length:int,         # T, frames in a window
         batch_size:int,     # B
         steps:int,          # batches an epoch
-        short=0,            # epochs whose windows have 6 frames
+        short=0,            # epochs whose windows are short
         grow=1,             # epochs in which they then grow to their full length
-        lively=0.5,         # share of a batch's windows that are the livelier of two
+        least=8,            # frames in a short window
         seed=42,
         device='cpu'
     ):
-        self.data, self.length, self.batch_size, self.steps, self.short, self.grow, self.lively, self.seed, self.device = (train, val), length, batch_size, steps, short, grow, lively, seed, device
+        self.data, self.length, self.batch_size, self.steps, self.short, self.grow, self.least, self.seed, self.device = (train, val), length, batch_size, steps, short, grow, min(least, length), seed, device
         for b in self.data: window_starts(b, length)
-        moved = (train.mu[1:] - train.mu[:-1]).pow(2).sum(1).numpy()
-        self.motion = np.append(moved[:-1] + moved[1:], [0, 0])     # over the two steps from each row on
 
     def length_at(self, epoch):
-        least = min(6, self.length)
-        return least + (self.length - least)*min(max(0, epoch - self.short), self.grow)//self.grow
+        return self.least + (self.length - self.least)*min(max(0, epoch - self.short), self.grow)//self.grow
     def batch(self, which, first, length):
         b, rows = self.data[which], torch.as_tensor(first[:, None] + np.arange(length))
         out = dict(o=b.mu[rows], a=b.actions[rows[:, :-1]], outcomes=b.outcomes[rows[:, :-1]])
         return {k: v.to(self.device) for k, v in out.items()}
     def train(self, epoch):
         rng, n = np.random.default_rng([self.seed, epoch]), self.length_at(epoch)
-        starts, picky = window_starts(self.data[0], n), np.arange(self.batch_size) < self.lively*self.batch_size
-        for _ in range(self.steps):
-            one, other = rng.choice(starts, (2, self.batch_size))
-            yield self.batch(0, np.where(picky & (self.motion[other] > self.motion[one]), other, one), n)
+        starts = window_starts(self.data[0], n)
+        for _ in range(self.steps): yield self.batch(0, rng.choice(starts, self.batch_size), n)
     def val(self):
         first = window_starts(self.data[1], self.length, self.length)
         for f in np.array_split(first, math.ceil(len(first)/64)): yield self.batch(1, f, self.length)
 
-# %% ../nbs/04_transition.ipynb #f4342ebc
+# %% ../nbs/04_transition.ipynb #4546510a
 @dataclass
 class TransitionConfig:
     kind:str='grid'         # grid: recurrent convolution; vector: a plain GRU, as the founding project's
@@ -98,7 +93,7 @@ class TransitionConfig:
     latent_dim:int=4        # of the VAE: numbers in z; with a grid, at each of its places
     latent_grid:int=8       # of the VAE: places along each side; 0 for a vector
     num_actions:int=4       # A
-    warmup_frames:int=3     # frames that are seen before imagination starts
+    warmup_frames:int=5     # frames that are seen before imagination starts
 
     @property
     def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
@@ -217,7 +212,7 @@ def surprise(self:TransitionModel,
     outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'].expand_as(logits), reduction='none').sum(-1).mean()
     return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
 
-# %% ../nbs/04_transition.ipynb #490b363e
+# %% ../nbs/04_transition.ipynb #b73d3146
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     output_dir:str='outputs/transition'     # run folder; the same command again goes on where it stopped
@@ -226,17 +221,16 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     vae_sha256:str=''           # of the VAE's file; filled in
     num_episodes:int=0          # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
     hold:int=8                  # steps for which random play holds an action
-    epochs:int=34               # rounds of training, each of `steps` batches
+    epochs:int=26               # rounds of training, each of `steps` batches
     steps:int=400               # batches an epoch
-    length:int=20               # frames in a window, those seen before imagination starts included
-    short:int=22                # epochs whose windows have 6 frames
-    grow:int=6                  # epochs in which they then grow to that length
-    lively:float=0.5            # share of a batch's windows that are the livelier of two
+    length:int=22               # frames in a window, those seen before imagination starts included
+    short:int=15                # epochs whose windows imagine three steps only
+    grow:int=5                  # epochs in which they then grow to that length
     batch_size:int=16           # windows per step
     lr:float=3e-3               # peak step size of Adam
     grad_clip:float=50.         # largest gradient norm; a long window can have a much larger one, and undo what was learned
 
-# %% ../nbs/04_transition.ipynb #308b9a61
+# %% ../nbs/04_transition.ipynb #bac379ce
 def eyes(cfg)->Path:    # file
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the one that ships for the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
@@ -252,7 +246,6 @@ def complete(
     for f in (check_collect, check_train): f(cfg)
     for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.short >= 0, f'short must be at least 0, not {cfg.short}.')
-    check(0 <= cfg.lively <= 1, f'lively is a share in [0, 1], not {cfg.lively}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
     one_of(cfg.kind, ['grid', 'vector'], 'kind')
     path = eyes(cfg); vae = load_vae(path)
@@ -269,7 +262,7 @@ def train_transition(cfg, on_epoch=None):
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
     write_json(folder/'config.json', asdict(cfg))
     train, val = (beliefs_of(vae, e) for e in split_episodes(eps, cfg.val_split, cfg.seed))
-    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.lively, cfg.seed, device)
+    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.warmup_frames+3, cfg.seed, device)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, cfg)).to(device)
     model.take_units(train.mu)

@@ -91,7 +91,7 @@ MISTAKES = {
     'aif_train_transition --env_name Breakuot': "no game 'breakuot'|breakout",
     'aif_train_transition --env_name Freeway': "no pretrained VAE 'freeway'",
     'aif_train_transition --kind gird': "no kind 'gird'|grid",
-    'aif_train_transition --length 3': 'length must be more than warmup_frames (3), not 3',
+    'aif_train_transition --length 5': 'length must be more than warmup_frames (5), not 5',
     'aif_train_transition --pretrained breakout --model_path torn.pt': 'Name one VAE',
     'aif_train_transition --model_path torn.pt': 'torn.pt is torn or no checkpoint',
     'aif_train_transition --grow 0': 'grow must be at least 1, not 0',
@@ -100,7 +100,7 @@ MISTAKES = {
     'aif_eval_transition --model_path other.pt': 'other.pt holds a Planner, not a TransitionModel',
     'aif_eval_transition --pretrained brakeout': 'no pretrained TransitionModel',
     'aif_eval_transition --model_path torn.pt --player robot': "no player 'robot'|random",
-    'aif_train_transition --lively 2': 'lively is a share in [0, 1], not 2.0',
+    
     'aif_train_transition --short -1': 'short must be at least 0, not -1',
     'aif_train_agent --rounds 0': 'rounds must be at least 1, not 0',
     'aif_train_agent --env_name Breakuot': "no game 'breakuot'|breakout",
