@@ -6,15 +6,15 @@
 __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind', 'save_mind',
            'load_mind', 'TrainAgentConfig', 'Keeper', 'join', 'play_steps', 'teach_eyes', 'teach_imagination',
            'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent', 'round_line', 'PlayConfig',
-           'Watcher', 'watch', 'bars', 'load_player', 'game_of', 'play_games']
+           'Watcher', 'watch', 'label', 'bars', 'load_player', 'game_of', 'play_games']
 
-# %% ../nbs/05a_agent.ipynb #0c4c2573
+# %% ../nbs/05a_agent.ipynb #351b2286
 import io, json, math, time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np, torch, torch.nn.functional as F
-from fastcore.basics import patch
+from PIL import Image, ImageDraw
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -364,7 +364,7 @@ class PlayConfig(AgentConfig):
     gif_frames:int=400          # frames of the animation, at most
     output_dir:str='outputs/play'   # where to write play.gif and play.json
 
-# %% ../nbs/05a_agent.ipynb #67d88c19
+# %% ../nbs/05a_agent.ipynb #ce58f815
 class Watcher:
     "A policy that remembers, for one of its games, the visits and the terms of G of each action, frame by frame."
     def __init__(self, agent, slot=0): self.agent, self.slot, self.log, self.over = agent, slot, [], False
@@ -397,9 +397,17 @@ def watch(
     real, drawn, dreamt = one.frames[one.rows()][:n], to_uint8(torch.cat([mind.vae.draw(z) for z in b.mu[:n].split(250)])), np.full((n, *one.frames.shape[1:]), 60, np.uint8)
     start = W-1+ahead; dreamt[start:start+len(dreams)] = to_uint8(torch.cat([mind.vae.draw(z) for z in dreams.split(250)]))[:max(0, n-start)] if len(dreams) else dreamt[:0]
     gap = np.full_like(real[:, :, :2], 255)
-    return gif_bytes(np.concatenate([np.concatenate([real, gap, drawn, gap, dreamt], 2), bars(log[:n], eps.action_names, 2*real.shape[2] + real.shape[2] + 4)], 1), scale=2)
+    panels = np.concatenate([real, gap, drawn, gap, dreamt], 2)
+    head = np.repeat(label(['real', 'reconstructed', f'dreamt {ahead} ago'], panels.shape[2])[None], n, 0)
+    return gif_bytes(np.concatenate([head, panels, bars(log[:n], eps.action_names, panels.shape[2])], 1), scale=2)
 
-# %% ../nbs/05a_agent.ipynb #f6c31ca9
+def label(names, width, height=12)->np.ndarray:     # (height, width, 3) uint8
+    "Names side by side, as a strip of a picture."
+    image = Image.new('RGB', (width, height), 'white')
+    for i, name in enumerate(names): ImageDraw.Draw(image).text((i*width/len(names) + 2, 0), name, fill='black', font_size=9)
+    return np.array(image)
+
+# %% ../nbs/05a_agent.ipynb #ff4e32ee
 def bars(
     log,            # as `Watcher` keeps it
     names,          # of the actions
@@ -407,15 +415,12 @@ def bars(
     height=26
 )->np.ndarray:      # (n, height, width, 3) uint8
     "For each frame: a group of bars for visits and for each term, one bar an action; the action taken is drawn darker."
-    from PIL import Image, ImageDraw
     groups = dict(visits='visits', risk='risk', state_information='about z', parameter_information='about theta')
-    lows = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups}
-    lows['visits'] = (0, 1); out = []
+    lows, out = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups} | dict(visits=(0, 1)), []
     for l in log:
-        image = Image.new('RGB', (width, height), 'white'); draw = ImageDraw.Draw(image); w = width/len(groups)
-        for g, (k, title) in enumerate(groups.items()):
+        image = Image.fromarray(np.concatenate([label(groups.values(), width), np.full((height-12, width, 3), 255, np.uint8)])); draw, w = ImageDraw.Draw(image), width/len(groups)
+        for g, k in enumerate(groups):
             low, high = lows[k]; n = len(names); bar = (w-8)/n
-            draw.text((g*w+2, -1), title, fill='black', font_size=9)
             for a, v in enumerate(l[k]):
                 x, y = g*w + 3 + a*bar, (height-13)*(v-low)/max(high-low, 1e-9)
                 draw.rectangle([x, height-2-y, x+bar-2, height-1], fill=(200, 60, 40) if a == l['a'] else (150, 170, 200))
