@@ -419,7 +419,7 @@ def plot_horizon(
     for ax in (left, right): ax.legend(fontsize=8); ax.set_xticks([1, 5, 10, 15, 20])
     return fig
 
-# %% ../nbs/04a_imagine.ipynb #ce53861d
+# %% ../nbs/04a_imagine.ipynb #eb79203f
 def plot_trust(
     dreams:dict
 ):              # the figure
@@ -431,10 +431,10 @@ def plot_trust(
             p, y, n = np.array(s['reliability']).T; left.plot(p, y, '-', color=c, lw=1); left.scatter(p, y, 4 + 0.15*n, color=c, label=name if i == 0 else None)
         for k, c in zip(('1', '10'), COLOURS[2:]): d, e = np.array(r['doubt'][k]['deciles']).T; right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
     left.plot([0, 1], [0, 1], ':', color='0.5'); left.set(xlabel='probability within 20 steps', ylabel='share that happened'); left.legend(fontsize=8)
-    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); right.legend(fontsize=8)
+    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); ends = right.get_xlim(); right.plot(ends, ends, ':', color='0.5', lw=1); right.legend(fontsize=8)
     return fig
 
-# %% ../nbs/04a_imagine.ipynb #cc9d4645
+# %% ../nbs/04a_imagine.ipynb #92713e5a
 def dreams_table(dreams:dict)->str:
     "A kind of model a line: the mean over seeds, and the smallest and largest."
     def spread(f, scale=1, form='.1f'):
@@ -446,7 +446,7 @@ def dreams_table(dreams:dict)->str:
     for n in ('reward', 'loss'):
         for m in ('roc_auc', 'average_precision', 'calibration_error'): columns[f'{n} within 20 steps, {m.replace("_", " ")}'] = spread(lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 1, '.3f')
     for k in ('1', '5', '10', '20'): columns[f'doubt against error at {k} steps, rank correlation'] = spread(lambda r, k=k: r['doubt'][k]['value'], 1, '.2f')
-    columns['doubt on an unseen game / on its own, 1 step'] = spread(lambda r: r['unseen']['1']['unseen']/r['unseen']['1']['own'], 1, '.1f')
+    for k in ('1', '20'): columns[f'doubt on an unseen game / on its own, {k} steps'] = spread(lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, '.1f')
     return '\n'.join([f"{'':<48}" + ''.join(f'{k:>26}' for k in dreams)] + [f'{c:<48}' + ''.join(f'{f(rs):>26}' for rs in dreams.values()) for c, f in columns.items()])
 
 # %% ../nbs/04a_imagine.ipynb #912185db
