@@ -8,8 +8,8 @@ __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 
            'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent', 'round_line', 'PlayConfig',
            'Watcher', 'watch', 'label', 'bars', 'load_player', 'game_of', 'play_games']
 
-# %% ../nbs/05a_agent.ipynb #351b2286
-import io, json, math, time
+# %% ../nbs/05a_agent.ipynb #8799d523
+import io, json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 

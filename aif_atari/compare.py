@@ -6,8 +6,8 @@
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'CompareConfig', 'compare_agents',
            'training_of', 'arm_line', 'load_comparison', 'pooled', 'comparison_table', 'plot_comparison']
 
-# %% ../nbs/05c_compare.ipynb #4a4146ac
-import json, math, time
+# %% ../nbs/05c_compare.ipynb #f2b20498
+import json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 

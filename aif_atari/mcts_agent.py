@@ -8,11 +8,11 @@ __all__ = ['TERMS', 'entropy', 'mutual_information', 'risk', 'state_information'
            'Preferences', 'deep_risk', 'deep_state_information', 'mixture_information', 'binary_information', 'World',
            'Habit', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
 
-# %% ../nbs/05_mcts_agent.ipynb #e7e3a8b7
+# %% ../nbs/05_mcts_agent.ipynb #055fb74a
 import math
 from dataclasses import dataclass
 
-import numpy as np, torch, torch.nn.functional as F
+import numpy as np, torch
 from torch import nn
 
 from .core import *

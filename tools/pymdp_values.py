@@ -33,4 +33,4 @@ if __name__ == '__main__':
     rng = np.random.default_rng(0); problems = [problem(rng) for _ in range(20)]
     plain = lambda d: {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in d.items()}
     with open(sys.argv[1], 'w') as f:
-        json.dump(dict(command='JAX_ENABLE_X64=1 python tools/pymdp_values.py results/pymdp.json', pymdp=version('inferactively-pymdp'), problems=[plain(p | values(p)) for p in problems]), f, indent=1); f.write('\n')
+        json.dump(dict(command='JAX_ENABLE_X64=1 python tools/pymdp_values.py results/pymdp.json', pymdp=version('inferactively-pymdp'), problems=[plain(p | values(p)) for p in problems]), f); f.write('\n')
