@@ -47,7 +47,8 @@ def returns_of(
 # %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:int=1500        # batches of dreams, each round
+    habit_steps:int=1500        # batches of dreams in the first round
+    habit_more:int=1000         # and in each later round
     starts:int=64               # B, real states that imagination starts from
     dream:int=15                # H, steps of each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
@@ -55,6 +56,7 @@ class HabitConfig:
     clip:float=0.2              # epsilon, how far the habit may move from what it was in the dream
     entropy:float=0.01          # eta, weight of the habit's entropy
     habit_lr:float=5e-4         # peak step size of Adam
+    mixed_precision:str='auto'  # dream in bfloat16 where it is fast: auto, on or off
 
 # %% ../nbs/05a_agent.ipynb #190aaad1
 @torch.no_grad()
@@ -65,10 +67,10 @@ def dream(
     cfg         # a `HabitConfig` with `discount`
 )->dict:        # tensors with a row for each of the H x B steps: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
     "Imagine, acting by habit, and see what came of it."
-    rows, (logits, v) = [], habit(state)
+    rows, (logits, v), half = [], habit(state), use_bfloat16(cfg.mixed_precision, 'cpu')
     for _ in range(cfg.dream):
         choice = torch.distributions.Categorical(logits=logits); a = choice.sample()
-        after, terms, p = world.imagine(state, a)
+        with torch.autocast('cpu', torch.bfloat16, enabled=half): after, terms, p = world.imagine(state, a)
         logits, v_after = habit(after)
         rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
         state, v = after, v_after
@@ -320,7 +322,7 @@ def learn_round(
     torch.manual_seed(cfg.seed + k); habit = Habit(model)
     if mind: habit.load_state_dict(mind.habit.state_dict())
     lv_q = beliefs.lv.mean(0)
-    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, cfg, cfg.seed + k, visits)
+    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, visits)
     mind = Mind(vae, model, habit, lv_q).eval()
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
