@@ -1,0 +1,171 @@
+"""What nbdev and the renderer leave out of the site. `_quarto.yml` names this as `pre-render`, so Quarto and smalldocs run it among the processed notebooks.
+
+A chapter gets its exported code back, a line that says what it needs and how to open it, and a text for each figure; the gallery and the index of symbols are filled in.
+"""
+import ast, base64, io, json, os, re, sys
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import yaml
+from execnb.nbio import mk_cell, read_nb, write_nb
+from nbdev.config import get_config
+from nbdev.doclinks import _nbpath2html
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def directives(cell):
+    "The `#|` lines of a code cell: key -> what follows."
+    return {k: v.strip().strip('"') for k, v in re.findall(r'^#\|\s*([\w-]+):?(.*)$', cell.source, re.M)} if cell.cell_type == 'code' else {}
+
+
+@dataclass
+class Chapter:
+    path:Path       # the notebook in nbs/
+    text:str        # how the sidebar names it
+
+    def __post_init__(self): self.cells, self.number, self.name = read_nb(self.path).cells, re.match(r'(\d+\w?|)', self.path.stem)[0], self.path.name
+    html = property(lambda self: _nbpath2html(self.path).name)
+    title = property(lambda self: re.match(r'# (.*)', self.cells[0].source)[1])
+    subtitle = property(lambda self: re.search(r'^> (.*)', self.cells[0].source, re.M)[1])
+    module = property(lambda self: next((m[1] for c in self.cells if (m := re.match(r'#\| default_exp (\w+)', c.source))), ''))
+    code = property(lambda self: '\n'.join(c.source for c in self.cells if c.cell_type == 'code'))
+    needs = property(lambda self: set(re.findall(r'^from aif_atari\.(\w+) import', self.code, re.M)))
+
+
+def chapters():
+    "The notebooks in their order, as the sidebar in `_quarto.yml` has them: the one place that holds it."
+    def walk(items):
+        for item in items:
+            if 'contents' in item: yield from walk(item['contents'])
+            elif item['href'].endswith('.ipynb'): yield Chapter(ROOT/'nbs'/item['href'], item['text'])
+    return list(walk(yaml.safe_load((ROOT/'_quarto.yml').read_text())['website']['sidebar']['contents']))
+
+
+def minutes(seconds):
+    "A time in round words."
+    return f'{max(10, round(seconds, -1)):.0f} s' if seconds < 50 else f'{max(1, round(seconds/60)):.0f} min'
+
+
+def duration(chapter):
+    "How long a notebook takes, as `tools/times.py` measured it."
+    file = ROOT/'results'/'chapters.json'
+    times = json.loads(file.read_text())['seconds'] if file.exists() else {}
+    return minutes(times[chapter.path.stem]) if chapter.path.stem in times else ''
+
+
+def bar(chapter, book):
+    "The line under a chapter's title."
+    cfg = get_config()
+    needs = [f'[{c.number or c.title}]({c.html})' for c in book if c.module in chapter.needs and c.module not in ('core', chapter.module)]
+    needs = 'chapter' + 's'*(len(needs) > 1) + ' ' + ', '.join(needs) if needs else 'nothing else of the book'
+    if 'load_pretrained(' in chapter.code: needs += ' and shipped weights'
+    parts = [f'Runs in about {t} on a laptop'] if (t := duration(chapter)) else []
+    parts += [f'needs {needs}', f'<a href="notebooks/{chapter.name}" download>download the notebook</a>',
+              f'[open in Colab](https://colab.research.google.com/github/{cfg.user}/{cfg.repo}/blob/{cfg.branch}/nbs/{chapter.name}) ([first cell](guides.html#open-a-chapter-in-colab))']
+    return '::: {.chapter-bar}\n' + ' · '.join(parts) + '\n:::'
+
+
+def sentence(text):
+    "The first sentence of a text, without its markup."
+    return re.split(r'(?<=[.!?:])\s', re.sub(r'[*`$]', '', text))[0]
+
+
+def describe(cell):
+    "A figure's caption says first what is seen: that is also its text for those who can't see it."
+    d = directives(cell)
+    if 'fig-cap' in d and 'fig-alt' not in d: cell.source = f'#| fig-alt: {json.dumps(sentence(d["fig-cap"]), ensure_ascii=False)}\n' + cell.source
+
+
+def with_code(cells, originals):
+    "Each exported cell goes back behind the documentation of what it defines, in the order in which it defines it."
+    shown = lambda c: (m := re.search(r'^show_doc\((.*?)\)', c.source, re.M)) and m[1]
+    docs = {shown(c): c for c in cells if c.cell_type == 'code' and shown(c)}
+    blocks = {}
+    for cell in originals:
+        if 'export' not in directives(cell): continue
+        names = [n for x in ast.walk(ast.parse(cell.source)) if isinstance(x, (ast.FunctionDef, ast.ClassDef)) for n in docs if n.split('.')[-1] == x.name]
+        block = [docs.pop(n) for n in dict.fromkeys(names) if n in docs]
+        if block: blocks[id(block[0])] = block + [mk_cell('#| code-fold: show\n#| code-summary: "Source"\n' + re.sub(r'^#\|.*\n', '', cell.source, flags=re.M))]; blocks |= {id(c): [] for c in block[1:]}
+    return [new for c in cells for new in blocks.get(id(c), [c])]
+
+
+def enrich(nb, chapter, book):
+    "Make a chapter's processed notebook into its page."
+    here = f'{get_config().doc_host}{get_config().doc_baseurl}/'
+    nb.cells = with_code(nb.cells, chapter.cells)
+    for cell in nb.cells:
+        if cell.cell_type == 'code': describe(cell)
+        else: cell.source = cell.source.replace(here, '')
+        for out in cell.get('outputs', []):
+            for kind, text in out.get('data', {}).items():
+                if kind == 'text/markdown': out['data'][kind] = ''.join(text).replace(here, '')
+    if chapter.module: nb.cells.insert(1, mk_cell(bar(chapter, book), 'markdown'))
+
+
+def thumbnail(png, path, width=400):
+    "A small copy of a figure."
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert('RGB')
+    image.thumbnail((width, width))
+    path.parent.mkdir(exist_ok=True); image.save(path, quality=80)
+    return image.size
+
+
+def gallery(book):
+    "Every captioned figure of a chapter as a thumbnail that leads to the cell that draws it."
+    parts = []
+    for chapter in book:
+        cards = []
+        for cell in chapter.cells:
+            d = directives(cell)
+            png = [o['data']['image/png'] for o in cell.get('outputs', []) if 'image/png' in o.get('data', {})]
+            if 'fig-cap' not in d or not png: continue
+            file = f"thumbnails/{chapter.path.stem}-{d['label']}.webp"
+            w, h = thumbnail(''.join(png[0]), Path(file))
+            beside = f'<span class="beside">beside {escape(d["beside"])}</span>' if 'beside' in d else ''
+            cards.append(f'<a class="card-figure" href="{chapter.html}#{d["label"]}"><img src="{file}" width="{w}" height="{h}" loading="lazy" alt="{escape(sentence(d["fig-cap"]))}"><span>{escape(sentence(d["fig-cap"]))}</span>{beside}</a>')
+        if cards: parts.append(f'## {chapter.text}\n\n```{{=html}}\n<div class="gallery">\n' + '\n'.join(cards) + '\n</div>\n```')
+    return '\n\n'.join(parts)
+
+
+def summaries(file):
+    "The first line of each docstring in a module, by the qualified name of what it documents."
+    out = {}
+    def walk(body, prefix=''):
+        for x in body:
+            if not isinstance(x, (ast.FunctionDef, ast.ClassDef)): continue
+            me = x.args.args[0].annotation.id + '.' if isinstance(x, ast.FunctionDef) and any(getattr(d, 'id', '') == 'patch' for d in x.decorator_list) else prefix
+            out[me + x.name] = (ast.get_docstring(x) or '').split('\n')[0]
+            if isinstance(x, ast.ClassDef): walk(x.body, me + x.name + '.')
+    walk(ast.parse(file.read_text()).body)
+    return out
+
+
+def symbols(book):
+    "All public symbols, by letter, each with its place in the book."
+    syms = {}; exec((ROOT/'aif_atari'/'_modidx.py').read_text(), syms)
+    rows = {}
+    for module, found in syms['d']['syms'].items():
+        chapter = next(c for c in book if module == f'aif_atari.{c.module}')
+        says = summaries(ROOT/'aif_atari'/f'{chapter.module}.py')
+        for full, (href, _) in found.items():
+            name = full.removeprefix(module + '.')
+            if not any(part.startswith('_') for part in name.split('.')): rows[name] = f'| [`{name}`]({href}) | {says.get(name, "").replace("|", "&#124;")} | {chapter.text} |'
+    letters = sorted({n[0].upper() for n in rows})
+    table = lambda x: '\n'.join([f'## {x}', '', '| symbol | | chapter |', '|---|---|---|', *(rows[n] for n in sorted(rows, key=str.lower) if n[0].upper() == x), '', ': {tbl-colwidths="[30,50,20]"}'])
+    return '\n\n'.join([' '.join(f'[{x}](#{x.lower()})' for x in letters), *map(table, letters)])
+
+
+if __name__ == '__main__':
+    book = chapters()
+    by_html = {c.html: c for c in book}
+    for path in Path().glob('*.ipynb'):
+        nb = read_nb(path)
+        if '.chapter-bar' in nb.cells[1].source: continue     # was done before
+        chapter = next(c for c in book if path.stem in (c.path.stem, Path(c.html).stem))
+        enrich(nb, chapter, book); write_nb(nb, path)
+    for name, fill in dict(gallery=gallery, api=symbols).items():
+        page = Path(f'{name}.qmd')
+        page.write_text(page.read_text().replace(f'<!-- {name} -->', fill(book)))
