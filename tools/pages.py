@@ -26,7 +26,7 @@ class Chapter:
     path:Path       # the notebook in nbs/
     text:str        # how the sidebar names it
 
-    def __post_init__(self): self.cells, self.number, self.name = read_nb(self.path).cells, re.match(r'(\d+\w?|)', self.path.stem)[0], self.path.name
+    def __post_init__(self): self.cells, self.number, self.name = read_nb(self.path).cells, re.match(r'(\d+[a-z]?|)', self.path.stem)[0], self.path.name
     html = property(lambda self: _nbpath2html(self.path).name)
     title = property(lambda self: re.match(r'# (.*)', self.cells[0].source)[1])
     subtitle = property(lambda self: re.search(r'^> (.*)', self.cells[0].source, re.M)[1])
@@ -63,14 +63,14 @@ def bar(chapter, book):
     needs = 'chapter' + 's'*(len(needs) > 1) + ' ' + ', '.join(needs) if needs else 'nothing else of the book'
     if 'load_pretrained(' in chapter.code: needs += ' and shipped weights'
     parts = [f'Runs in about {t} on a laptop'] if (t := duration(chapter)) else []
-    parts += [f'needs {needs}', f'<a href="notebooks/{chapter.name}" download>download the notebook</a>',
+    parts += [f'{"needs" if parts else "Needs"} {needs}', f'<a href="notebooks/{chapter.name}" download>download the notebook</a>',
               f'[open in Colab](https://colab.research.google.com/github/{cfg.user}/{cfg.repo}/blob/{cfg.branch}/nbs/{chapter.name}) ([first cell](guides.html#open-a-chapter-in-colab))']
     return '::: {.chapter-bar}\n' + ' · '.join(parts) + '\n:::'
 
 
 def sentence(text):
     "The first sentence of a text, without its markup."
-    return re.split(r'(?<=[.!?:])\s', re.sub(r'[*`$]', '', text))[0]
+    return re.split(r'(?<=[.!?])\s', re.sub(r'[*`$]', '', text))[0]
 
 
 def describe(cell):
@@ -79,23 +79,53 @@ def describe(cell):
     if 'fig-cap' in d and 'fig-alt' not in d: cell.source = f'#| fig-alt: {json.dumps(sentence(d["fig-cap"]), ensure_ascii=False)}\n' + cell.source
 
 
-def with_code(cells, originals):
-    "Each exported cell goes back behind the documentation of what it defines, in the order in which it defines it."
-    shown = lambda c: (m := re.search(r'^show_doc\((.*?)\)', c.source, re.M)) and m[1]
-    docs = {shown(c): c for c in cells if c.cell_type == 'code' and shown(c)}
+def definitions(cell):
+    "What an exported cell holds, piece by piece: the names that a piece defines, in class and function alike, and its source."
+    lines, start = cell.source.split('\n'), 0
+    for x in ast.parse(cell.source).body:
+        names = [x.name] if isinstance(x, (ast.FunctionDef, ast.ClassDef)) else []
+        if names and any(getattr(d, 'id', '') == 'patch' for d in x.decorator_list): names = [f'{x.args.args[0].annotation.id}.{x.name}', x.name]
+        yield names, '\n'.join(l for l in lines[start:x.end_lineno] if not l.startswith('#|')).strip('\n')
+        start = x.end_lineno
+
+
+def show_source(cells, originals):
+    "nbdev shows an exported cell as the documentation of what it defines; here the code follows each, in the order of the book."
+    shown = lambda c: c.cell_type == 'code' and (m := re.search(r'^show_doc\((.*?)\)', c.source, re.M)) and m[1]
+    docs = {shown(c): c for c in cells if shown(c)}
     blocks = {}
     for cell in originals:
-        if 'export' not in directives(cell): continue
-        names = [n for x in ast.walk(ast.parse(cell.source)) if isinstance(x, (ast.FunctionDef, ast.ClassDef)) for n in docs if n.split('.')[-1] == x.name]
-        block = [docs.pop(n) for n in dict.fromkeys(names) if n in docs]
-        if block: blocks[id(block[0])] = block + [mk_cell('#| code-fold: show\n#| code-summary: "Source"\n' + re.sub(r'^#\|.*\n', '', cell.source, flags=re.M))]; blocks |= {id(c): [] for c in block[1:]}
-    return [new for c in cells for new in blocks.get(id(c), [c])]
+        if not {'export', 'exports'} & set(directives(cell)): continue
+        block = []
+        for names, source in definitions(cell):
+            if name := next((n for n in names if n in docs), None): block.append(compact(docs.pop(name), names[0], re.search(r'^class \w+\(\w+Config', source, re.M)))
+            if source.strip(): block.append(mk_cell(source))
+        if first := next((c for c in block if shown(c)), None):
+            blocks |= {id(c): [] for c in block if shown(c)} | {id(first): join(block)}
+    return [new for c in cells if 'code-summary: "Exported source"' not in c.source for new in blocks.get(id(c), [c])]
+
+
+def compact(cell, name, keep):
+    "A symbol's documentation under its full name, with the link to GitHub beside it, and without the signature where the source below says the same."
+    for out in cell.outputs:
+        text = re.sub(r'---\n+\[source\]\((\S+?)\)\{.*?\}\n+### .*', rf'### {name}\n\n[source](\1){{.source-link}}', ''.join(out['data']['text/markdown']))
+        out['data']['text/markdown'] = text if keep else re.sub(r'^```python\n.*?^```\n+', '', text, flags=re.M | re.S)
+    return cell
+
+
+def join(block):
+    "Neighbouring pieces of source become one cell."
+    out = []
+    for c in block:
+        if out and not c.outputs and not out[-1].outputs: out[-1].source += '\n\n' + c.source
+        else: out.append(c)
+    return out
 
 
 def enrich(nb, chapter, book):
     "Make a chapter's processed notebook into its page."
     here = f'{get_config().doc_host}{get_config().doc_baseurl}/'
-    nb.cells = with_code(nb.cells, chapter.cells)
+    nb.cells = show_source(nb.cells, chapter.cells)
     for cell in nb.cells:
         if cell.cell_type == 'code': describe(cell)
         else: cell.source = cell.source.replace(here, '')
@@ -125,7 +155,7 @@ def gallery(book):
             file = f"thumbnails/{chapter.path.stem}-{d['label']}.webp"
             w, h = thumbnail(''.join(png[0]), Path(file))
             beside = f'<span class="beside">beside {escape(d["beside"])}</span>' if 'beside' in d else ''
-            cards.append(f'<a class="card-figure" href="{chapter.html}#{d["label"]}"><img src="{file}" width="{w}" height="{h}" loading="lazy" alt="{escape(sentence(d["fig-cap"]))}"><span>{escape(sentence(d["fig-cap"]))}</span>{beside}</a>')
+            cards.append(f'<a class="card-figure" href="{chapter.html}#{d["label"]}"><img src="{file}" width="{w}" height="{h}" loading="lazy" alt="{escape(sentence(d["fig-cap"]))}"><span class="seen">{escape(sentence(d["fig-cap"]))}</span>{beside}</a>')
         if cards: parts.append(f'## {chapter.text}\n\n```{{=html}}\n<div class="gallery">\n' + '\n'.join(cards) + '\n</div>\n```')
     return '\n\n'.join(parts)
 
@@ -149,13 +179,15 @@ def symbols(book):
     rows = {}
     for module, found in syms['d']['syms'].items():
         chapter = next(c for c in book if module == f'aif_atari.{c.module}')
+        anchors = {n for c in chapter.cells if 'export' in directives(c) or 'exports' in directives(c) for names, _ in definitions(c) for n in names[:1]}
         says = summaries(ROOT/'aif_atari'/f'{chapter.module}.py')
         for full, (href, _) in found.items():
             name = full.removeprefix(module + '.')
-            if not any(part.startswith('_') for part in name.split('.')): rows[name] = f'| [`{name}`]({href}) | {says.get(name, "").replace("|", "&#124;")} | {chapter.text} |'
+            if any(part.startswith('_') for part in name.split('.')) or not says.get(name): continue
+            rows[name] = f'| [`{name}`]({href if name in anchors else href.rsplit(".", 1)[0]}) | {says[name].replace("|", "&#124;")} | {chapter.text} |'
     letters = sorted({n[0].upper() for n in rows})
     table = lambda x: '\n'.join([f'## {x}', '', '| symbol | | chapter |', '|---|---|---|', *(rows[n] for n in sorted(rows, key=str.lower) if n[0].upper() == x), '', ': {tbl-colwidths="[30,50,20]"}'])
-    return '\n\n'.join([' '.join(f'[{x}](#{x.lower()})' for x in letters), *map(table, letters)])
+    return '\n\n'.join(['::: {.letters}\n' + ' '.join(f'[{x}](#{x.lower()})' for x in letters) + '\n:::', *map(table, letters)])
 
 
 if __name__ == '__main__':
