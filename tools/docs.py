@@ -1,4 +1,7 @@
-"""The site: `python tools/docs.py` writes it to `_docs`, with Quarto where that is installed, else with smalldocs. No notebook is run: the stored outputs are shown."""
+"""The site: `python tools/docs.py` writes it to `_docs`, with Quarto where that is installed, else with smalldocs. No notebook is run: the stored outputs are shown.
+
+`python tools/docs.py smalldocs` takes smalldocs even where Quarto is installed.
+"""
 import os, re, shutil, subprocess, sys
 from pathlib import Path
 
@@ -11,12 +14,14 @@ PROC, DOCS = ROOT/'_proc', ROOT/'_docs'
 
 
 def with_quarto():
+    "nbdev's own command, which calls Quarto."
     os.environ['QUARTO_PYTHON'] = sys.executable
     (ROOT/'README.md').touch()      # newer than its notebook, so nbdev leaves it as tools/readme.py wrote it
     nbdev_docs.__wrapped__()
 
 
 def with_smalldocs():
+    "What nbdev does before it calls Quarto, then smalldocs."
     refresh_quarto_yml(); doclinks._build_modidx(); nbdev_sidebar.__wrapped__()
     proc_nbs()
     names = {p.name: doclinks._nbpath2html(p).with_suffix('.ipynb').name for p in (ROOT/'nbs').glob('*.ipynb')}
@@ -31,6 +36,6 @@ if __name__ == '__main__':
     os.chdir(ROOT)
     os.environ['TQDM_DISABLE'] = '1'
     shutil.rmtree(PROC, ignore_errors=True)
-    with_quarto() if shutil.which('quarto') else with_smalldocs()
+    with_quarto() if shutil.which('quarto') and sys.argv[1:] != ['smalldocs'] else with_smalldocs()
     shutil.copytree(ROOT/'nbs', DOCS/'notebooks', ignore=lambda folder, names: [n for n in names if not n.endswith('.ipynb')])
     print(f'The site is {DOCS/"index.html"}.')

@@ -108,7 +108,9 @@ def show_source(cells, originals):
 def compact(cell, name, keep):
     "A symbol's documentation under its full name, with the link to GitHub beside it, and without the signature where the source below says the same."
     for out in cell.outputs:
-        text = re.sub(r'---\n+\[source\]\((\S+?)\)\{.*?\}\n+### .*', rf'### {name}\n\n[source](\1){{.source-link}}', ''.join(out['data']['text/markdown']))
+        text = ''.join(out['data']['text/markdown'])
+        link = re.search(r'^\[source\]\((\S+?)\)', text, re.M)
+        text = re.sub(r'^---\n(.|\n)*?^### .*', f'### {name}\n\n' + (f'[source]({link[1]}){{.source-link}}' if link else ''), text, flags=re.M)
         out['data']['text/markdown'] = text if keep else re.sub(r'^```python\n.*?^```\n+', '', text, flags=re.M | re.S)
     return cell
 
@@ -128,7 +130,7 @@ def enrich(nb, chapter, book):
     nb.cells = show_source(nb.cells, chapter.cells)
     for cell in nb.cells:
         if cell.cell_type == 'code': describe(cell)
-        else: cell.source = cell.source.replace(here, '')
+        else: cell.source = re.sub(r'\[(`_\w+`)\]\(\S+#_\w+\)', r'\1', cell.source.replace(here, ''))     # what is private has no place to link to
         for out in cell.get('outputs', []):
             for kind, text in out.get('data', {}).items():
                 if kind == 'text/markdown': out['data'][kind] = ''.join(text).replace(here, '')

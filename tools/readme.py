@@ -25,9 +25,9 @@ def at_home(text):
     return re.sub(r'\]\((\w+)\.qmd', rf']({SITE}/\1.html', text)
 
 
-def readme_text():
+def readme_text(root=ROOT):
     "What README.md should say."
-    cells = [at_home(cell_text(c)) for c in read_nb(ROOT/'nbs'/'index.ipynb').cells]
+    cells = [at_home(cell_text(c)) for c in read_nb(root/'nbs'/'index.ipynb').cells]
     note = '<!-- Made from nbs/index.ipynb by tools/readme.py: edit the notebook. -->'
     return '\n\n'.join([note, *filter(None, cells)]) + '\n'
 
