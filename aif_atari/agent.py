@@ -6,14 +6,16 @@
 __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind', 'save_mind',
            'load_mind', 'TrainAgentConfig', 'Keeper', 'join', 'play_steps', 'teach_eyes', 'teach_imagination',
            'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent', 'round_line', 'PlayConfig',
-           'Watcher', 'watch', 'label', 'bars', 'load_player', 'game_of', 'play_games']
+           'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'load_player', 'game_of', 'play_games', 'Decision',
+           'decision_text', 'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np, torch, torch.nn.functional as F
+import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
+from fastcore.basics import patch
 from PIL import Image, ImageDraw
 from torch import nn
 from tqdm.auto import tqdm
@@ -367,15 +369,23 @@ class PlayConfig(AgentConfig):
     output_dir:str='outputs/play'   # where to write play.gif and play.json
 
 # %% ../nbs/05a_agent.ipynb #ce58f815
+def terms_of_actions(
+    agent:MCTSAgent,
+    state       # (z, h) of one moment, one row each
+)->tuple:       # terms of G, (A,) nats each; probabilities of reward and loss (A, 2)
+    "What one step under each action is worth, term by term, those that have no weight included."
+    A, all_terms = agent.model.cfg.num_actions, replace(agent.world.prefer, state_information=1., parameter_information=1.)
+    _, terms, p = World(agent.model, agent.world.lv_q, all_terms).imagine(tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A))
+    return terms, p
+
 class Watcher:
     "A policy that remembers, for one of its games, the visits and the terms of G of each action, frame by frame."
     def __init__(self, agent, slot=0): self.agent, self.slot, self.log, self.over = agent, slot, [], False
     def __call__(self, frames):
         a, me = self.agent(frames), self.agent
         if not self.over:
-            A = me.model.cfg.num_actions
-            z, h = me.z[self.slot:self.slot+1, -1], me.model.look(me.z[self.slot:self.slot+1], me.a[self.slot:self.slot+1])
-            _, terms, _ = World(me.model, me.world.lv_q, replace(me.world.prefer, state_information=1., parameter_information=1.)).imagine((z.expand(A, -1), h.expand(A, *h.shape[1:])), torch.arange(A))
+            seen = me.z[self.slot:self.slot+1], me.a[self.slot:self.slot+1]
+            terms, _ = terms_of_actions(me, (seen[0][:, -1], me.model.look(*seen)))
             self.log.append(dict(visits=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}))
         return a
     def told(self, actions, fresh):
@@ -459,3 +469,117 @@ def play_games(cfg):
     return eps
 
 aif_play = command(PlayConfig, 'aif_play')(play_games)
+
+# %% ../nbs/05a_agent.ipynb #254d48c3
+class Decision:
+    "The search behind one decision, to walk through from the frame that was seen."
+    def __init__(self,
+        agent:MCTSAgent,    # one that has just acted by search
+        names,              # of the actions
+        slot=0              # which of its games
+    ):
+        check(hasattr(agent, 'tree'), 'There is no tree to walk through: let the agent act by search first.')
+        self.agent, self.tree, self.names, self.slot, self.path = agent, agent.tree, list(names), slot, []
+
+    @property
+    def node(self)->int: return self._follow(self.path)
+    def _follow(self, path):
+        node = 0
+        for a in path: node = self.tree.children[self.slot, node, a]
+        return int(node)
+    def go(self, a:int):
+        "Follow an action that the search has tried here."
+        check(self.tree.children[self.slot, self.node, a] >= 0, f'The search has not tried {self.names[a]} here.')
+        self.path.append(a)
+    def up(self):
+        "One step back."
+        self.path = self.path[:-1]
+    def state(self, node): return tuple(s[self.slot, node][None] for s in self.tree.states)
+    def frame(self, node=None)->np.ndarray:     # (H, W, 3) uint8
+        "What is seen, or imagined, at a node."
+        with torch.no_grad(): return to_uint8(self.agent.vae.draw(self.state(self.node if node is None else node)[0]))[0]
+
+# %% ../nbs/05a_agent.ipynb #98c663e9
+@patch
+def table(self:Decision)->dict:     # name -> (A,) numbers; `G below` is nan for what was never tried
+    "What speaks for each action here."
+    n, t = self.node, self.tree; visits = t.visits[self.slot, n]
+    terms, p = terms_of_actions(self.agent, self.state(n))
+    below = np.where(visits > 0, t.total[self.slot, n]/np.maximum(visits, 1), np.nan)
+    return {'habit': t.prior[self.slot, n], 'visits': visits, 'G below': below, **{k.replace('_', ' '): v.numpy() for k, v in terms.items()}, 'reward': p[:, 0].numpy(), 'loss': p[:, 1].numpy()}
+
+@patch
+def best_path(self:Decision)->list:     # nodes
+    "From the root, the most visited action at each node."
+    nodes, t = [0], self.tree
+    while t.visits[self.slot, nodes[-1]].any(): nodes.append(int(t.children[self.slot, nodes[-1], t.visits[self.slot, nodes[-1]].argmax()]))
+    return nodes
+
+# %% ../nbs/05a_agent.ipynb #bc7df2f0
+def decision_text(d:Decision)->str:
+    "The table as text, an action a line."
+    t = d.table()
+    form = dict(habit='.2f', visits='d', reward='.1%', loss='.1%')
+    return '\n'.join([f"{'':<12}" + ''.join(f'{k:>24}' for k in t)] + [f'{name:<12}' + ''.join(f'{v[a]:>24{form.get(k, ".3f")}}' for k, v in t.items()) for a, name in enumerate(d.names)])
+
+# %% ../nbs/05a_agent.ipynb #9ca37684
+def decision_widget(
+    d:Decision
+):              # an ipywidgets box
+    "Walk through one decision: the frame at a node, what spoke for each action there, and a button for each that was tried."
+    picture, text, where, back = widgets.Image(format='png', width=256, height=256), widgets.HTML(), widgets.HTML(), widgets.Button(description='one step back')
+    buttons = [widgets.Button(description=n) for n in d.names]
+    def show():
+        picture.value, text.value = png_bytes(d.frame()), f'<pre>{decision_text(d)}</pre>'
+        where.value = ' &rarr; '.join(['seen', *(d.names[a].lower() for a in d.path)]); back.disabled = not d.path
+        for a, b in enumerate(buttons): b.disabled = bool(d.tree.children[d.slot, d.node, a] < 0)
+    def walk(a):
+        def click(button): d.go(a); show()
+        return click
+    def step_back(button): d.up(); show()
+    for a, b in enumerate(buttons): b.on_click(walk(a))
+    back.on_click(step_back); show()
+    return widgets.VBox([where, widgets.HBox([picture, widgets.VBox([*buttons, back])]), text])
+
+# %% ../nbs/05a_agent.ipynb #0bd5fe46
+def tree_layout(d:Decision)->list:      # (parent, child, action) of each edge; and (depth, height) of each node
+    "Where to draw the nodes: depth along x, leaves one below the other along y."
+    edges, at, leaves = [], {}, 0
+    def place(node, depth):
+        nonlocal leaves
+        below = [(a, int(c)) for a, c in enumerate(d.tree.children[d.slot, node]) if c >= 0]
+        for a, c in below: edges.append((node, c, a)); place(c, depth+1)
+        if not below: leaves += 1
+        at[node] = depth, np.mean([at[c][1] for _, c in below]) if below else -leaves
+    place(0, 0)
+    return edges, at
+
+def plot_tree(ax, d:Decision):
+    "The tree: a line's width is the share of visits, its colour the action."
+    edges, at = tree_layout(d); visits = d.tree.visits[d.slot]
+    for parent, child, a in edges:
+        (x0, y0), (x1, y1) = at[parent], at[child]
+        ax.plot([x0, x1], [y0, y1], color=COLOURS[a % len(COLOURS)], lw=0.6 + 7*visits[parent, a]/visits[0].sum(), solid_capstyle='round')
+    best = d.best_path(); ax.plot(*zip(*(at[n] for n in best)), 'o', color='0.15', ms=3)
+    for a, name in enumerate(d.names): ax.plot([], [], color=COLOURS[a % len(COLOURS)], lw=3, label=name.lower())
+    ax.legend(loc='lower left', fontsize=7); ax.set(title='the tree: width = visits', xlabel='steps ahead', yticks=[]); ax.grid(False); ax.spines['left'].set_visible(False)
+
+# %% ../nbs/05a_agent.ipynb #41be9249
+def plot_decision(
+    d:Decision,
+    real=None       # (H, W, 3) the frame itself, if it is to be shown beside what the agent sees
+):                  # the figure
+    "The frame, the tree, what spoke for each action at the root, and what is imagined along the most visited path."
+    figure_style()
+    nodes, t = d.best_path(), d.table()
+    fig = plt.figure(figsize=(11, 5.6)); top, bottom = fig.subfigures(2, 1, height_ratios=[2.1, 1])
+    seen, tree, *bars = top.subplots(1, 5, width_ratios=[1.3, 2.4, 0.8, 0.8, 0.8])
+    seen.imshow(d.frame(0) if real is None else real); seen.set(title='the frame', xticks=[], yticks=[]); seen.grid(False)
+    plot_tree(tree, d)
+    for ax, (title, v) in zip(bars, {'visits': t['visits'], 'risk (nats)': t['risk'], 'mean G below': t['G below']}.items()):
+        ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))]); ax.set(title=title, ylim=(len(v)-0.4, -0.6)); ax.tick_params(axis='x', labelsize=7)
+        ax.set_yticks(range(len(v)), [n.lower() for n in d.names] if ax is bars[0] else ['']*len(v), fontsize=7); ax.axvline(0, color='0.4', lw=0.6)
+    axes = bottom.subplots(1, 10)
+    for ax in axes: ax.axis('off')
+    for k, (ax, node) in enumerate(zip(axes, nodes)): ax.imshow(d.frame(node)); ax.set_title('seen' if k == 0 else f'{k} ahead', fontsize=8)
+    return fig
