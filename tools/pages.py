@@ -2,7 +2,7 @@
 
 A chapter gets its exported code back, a line that says what it needs and how to open it, and a text for each figure; the gallery and the index of symbols are filled in.
 """
-import ast, base64, io, json, os, re, sys
+import ast, base64, io, json, math, re, sys
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -29,7 +29,6 @@ class Chapter:
     def __post_init__(self): self.cells, self.number, self.name = read_nb(self.path).cells, re.match(r'(\d+[a-z]?|)', self.path.stem)[0], self.path.name
     html = property(lambda self: _nbpath2html(self.path).name)
     title = property(lambda self: re.match(r'# (.*)', self.cells[0].source)[1])
-    subtitle = property(lambda self: re.search(r'^> (.*)', self.cells[0].source, re.M)[1])
     module = property(lambda self: next((m[1] for c in self.cells if (m := re.match(r'#\| default_exp (\w+)', c.source))), ''))
     code = property(lambda self: '\n'.join(c.source for c in self.cells if c.cell_type == 'code'))
     needs = property(lambda self: set(re.findall(r'^from aif_atari\.(\w+) import', self.code, re.M)))
@@ -45,15 +44,14 @@ def chapters():
 
 
 def minutes(seconds):
-    "A time in round words."
-    return f'{max(10, round(seconds, -1)):.0f} s' if seconds < 50 else f'{max(1, round(seconds/60)):.0f} min'
+    "A time in round words, rounded up; nothing where none was measured."
+    return '' if seconds is None else f'{10*math.ceil(seconds/10)} s' if seconds <= 50 else f'{math.ceil(seconds/60)} min'
 
 
 def duration(chapter):
     "How long a notebook takes, as `tools/times.py` measured it."
     file = ROOT/'results'/'chapters.json'
-    times = json.loads(file.read_text())['seconds'] if file.exists() else {}
-    return minutes(times[chapter.path.stem]) if chapter.path.stem in times else ''
+    return minutes(json.loads(file.read_text())['seconds'].get(chapter.path.stem)) if file.exists() else ''
 
 
 def bar(chapter, book):
@@ -194,11 +192,10 @@ def symbols(book):
 
 if __name__ == '__main__':
     book = chapters()
-    by_html = {c.html: c for c in book}
     for path in Path().glob('*.ipynb'):
         nb = read_nb(path)
         if '.chapter-bar' in nb.cells[1].source: continue     # was done before
-        chapter = next(c for c in book if path.stem in (c.path.stem, Path(c.html).stem))
+        chapter = next((c for c in book if path.stem in (c.path.stem, Path(c.html).stem)), None) or sys.exit(f'{path.name} is not in the sidebar of _quarto.yml, which holds the order of the book.')
         enrich(nb, chapter, book); write_nb(nb, path)
     for name, fill in dict(gallery=gallery, api=symbols).items():
         page = Path(f'{name}.qmd')
