@@ -186,7 +186,7 @@ def symbols(book):
             if any(part.startswith('_') for part in name.split('.')) or not says.get(name): continue
             rows[name] = f'| [`{name}`]({href if name in anchors else href.rsplit(".", 1)[0]}) | {says[name].replace("|", "&#124;")} | {chapter.text} |'
     letters = sorted({n[0].upper() for n in rows})
-    table = lambda x: '\n'.join([f'## {x}', '', '| symbol | | chapter |', '|---|---|---|', *(rows[n] for n in sorted(rows, key=str.lower) if n[0].upper() == x), '', ': {tbl-colwidths="[30,50,20]"}'])
+    table = lambda x: '\n'.join([f'## {x}', '', '| symbol | what it is | chapter |', '|---|---|---|', *(rows[n] for n in sorted(rows, key=str.lower) if n[0].upper() == x)])
     return '\n\n'.join(['::: {.letters}\n' + ' '.join(f'[{x}](#{x.lower()})' for x in letters) + '\n:::', *map(table, letters)])
 
 
