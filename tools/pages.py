@@ -160,7 +160,7 @@ def gallery(book):
     return '\n\n'.join(parts)
 
 
-def summaries(file):
+def summaries(source):
     "The first line of each docstring in a module, by the qualified name of what it documents."
     out = {}
     def walk(body, prefix=''):
@@ -169,22 +169,23 @@ def summaries(file):
             me = x.args.args[0].annotation.id + '.' if isinstance(x, ast.FunctionDef) and any(getattr(d, 'id', '') == 'patch' for d in x.decorator_list) else prefix
             out[me + x.name] = (ast.get_docstring(x) or '').split('\n')[0]
             if isinstance(x, ast.ClassDef): walk(x.body, me + x.name + '.')
-    walk(ast.parse(file.read_text()).body)
+    walk(ast.parse(source).body)
     return out
 
 
 def symbols(book):
     "All public symbols, by letter, each with its place in the book."
     syms = {}; exec((ROOT/'aif_atari'/'_modidx.py').read_text(), syms)
-    rows = {}
+    rows, row = {}, lambda name, href, what, chapter: f'| [`{name}`]({href}) | {what.replace("|", "&#124;")} | {chapter.text} |'
     for module, found in syms['d']['syms'].items():
         chapter = next(c for c in book if module == f'aif_atari.{c.module}')
         anchors = {n for c in chapter.cells if 'export' in directives(c) or 'exports' in directives(c) for names, _ in definitions(c) for n in names[:1]}
-        says = summaries(ROOT/'aif_atari'/f'{chapter.module}.py')
+        source = (ROOT/'aif_atari'/f'{chapter.module}.py').read_text(); says = summaries(source)
         for full, (href, _) in found.items():
             name = full.removeprefix(module + '.')
-            if any(part.startswith('_') for part in name.split('.')) or not says.get(name): continue
-            rows[name] = f'| [`{name}`]({href if name in anchors else href.rsplit(".", 1)[0]}) | {says[name].replace("|", "&#124;")} | {chapter.text} |'
+            if any(part.startswith('_') for part in name.split('.')) or ('.' in name and not says.get(name)): continue
+            rows[name] = row(name, href if name in anchors else href.rsplit('.', 1)[0], says.get(name, ''), chapter)
+        for name, run in re.findall(r'^(aif_\w+) = command\(.*\)\((\w+)\)$', source, re.M): rows[name] = row(name, chapter.html + f'#{run}'*(run in anchors), f'Command. {says[run]}', chapter)
     letters = sorted({n[0].upper() for n in rows})
     table = lambda x: '\n'.join([f'## {x}', '', '| symbol | what it is | chapter |', '|---|---|---|', *(rows[n] for n in sorted(rows, key=str.lower) if n[0].upper() == x)])
     return '\n\n'.join(['::: {.letters}\n' + ' '.join(f'[{x}](#{x.lower()})' for x in letters) + '\n:::', *map(table, letters)])
