@@ -11,7 +11,7 @@ from common import ROOT
 from test_package import uncaptioned
 
 sys.path.insert(0, str(ROOT/'tools'))
-from pages import chapters, directives, minutes
+from pages import chapters, directives, gallery, minutes
 from readme import readme_text
 
 BOOK = chapters()
@@ -72,6 +72,13 @@ def test_a_figure_without_caption_is_found(tmp_path):
     for cell in nb['cells']: cell['source'] = [line for line in cell['source'] if 'fig-cap' not in line]
     (tmp_path/'nb.ipynb').write_text(json.dumps(nb), encoding='utf-8')
     assert uncaptioned(tmp_path/'nb.ipynb') and not uncaptioned(ROOT/'nbs'/'00_data.ipynb')
+
+
+def test_a_figure_that_stands_beside_one_of_a_paper_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chapter = chapters()[1]; assert 'class="beside"' not in gallery([chapter])
+    cell = next(c for c in chapter.cells if 'fig-cap' in directives(c)); cell.source = '#| beside: A paper, figure 1\n' + cell.source
+    assert '>beside A paper, figure 1<' in gallery([chapter])
 
 
 def test_every_notebook_is_in_the_sidebar_and_the_table_of_chapters():

@@ -179,7 +179,7 @@ def symbols(book):
     rows, row = {}, lambda name, href, what, chapter: f'| [`{name}`]({href}) | {what.replace("|", "&#124;")} | {chapter.text} |'
     for module, found in syms['d']['syms'].items():
         chapter = next(c for c in book if module == f'aif_atari.{c.module}')
-        anchors = {n for c in chapter.cells if 'export' in directives(c) or 'exports' in directives(c) for names, _ in definitions(c) for n in names[:1]}
+        anchors = {n for c in chapter.cells if 'export' in directives(c) or 'exports' in directives(c) for names, _ in definitions(c) for n in names[:1] if n[0] != '_'}
         source = (ROOT/'aif_atari'/f'{chapter.module}.py').read_text(); says = summaries(source)
         for full, (href, _) in found.items():
             name = full.removeprefix(module + '.')
