@@ -65,9 +65,12 @@ class BeliefData:
         grow=1,             # epochs in which they then grow to their full length
         least=8,            # frames in a short window
         seed=42,
-        device='cpu'
+        device='cpu',
+        hard=0.,            # share of each batch that is chosen by the error of `model`
+        model=None
     ):
         self.data, self.length, self.batch_size, self.steps, self.short, self.grow, self.least, self.seed, self.device = (train, val), length, batch_size, steps, short, grow, min(least, length), seed, device
+        self.hard, self.model = round(hard*batch_size), model
         for b in self.data: window_starts(b, length)
 
     def length_at(self, epoch):
@@ -78,11 +81,30 @@ class BeliefData:
         return {k: v.to(self.device) for k, v in out.items()}
     def train(self, epoch):
         rng, n = np.random.default_rng([self.seed, epoch]), self.length_at(epoch)
-        starts = window_starts(self.data[0], n)
-        for _ in range(self.steps): yield self.batch(0, rng.choice(starts, self.batch_size), n)
+        starts, fair = window_starts(self.data[0], n), self.batch_size - self.hard*(epoch > 1)
+        for hard in self.hardest(rng, starts, self.batch_size-fair): yield dict(self.batch(0, np.concatenate([rng.choice(starts, fair), hard]), n), fair=fair)
     def val(self):
         first = window_starts(self.data[1], self.length, self.length)
         for f in np.array_split(first, math.ceil(len(first)/64)): yield self.batch(1, f, self.length)
+
+# %% ../nbs/04_transition.ipynb #55bd5a6d
+@patch
+@torch.no_grad()
+def hardest(self:BeliefData,
+    rng,        # a NumPy generator
+    starts,     # windows to choose from
+    k:int       # windows for each batch
+)->np.ndarray:  # (steps, k) their first rows
+    "Windows drawn in proportion to how unusual the model's error is, from four times as many."
+    if k == 0: return np.empty((self.steps, 0), int)
+    pool, m, errors = rng.choice(starts, min(4*self.steps*k, len(starts)), replace=False), self.model, []
+    W, places = m.cfg.warmup_frames, max(1, m.cfg.latent_grid)**2
+    for f in np.array_split(pool, math.ceil(len(pool)/500)):
+        b = self.batch(0, f, W+2)
+        with torch.autocast(m.scale.device.type, torch.bfloat16, enabled=use_bfloat16('auto', m.scale.device.type)): mu = m.rollout(b['o'][:, :W], b['a'])[0].mean(0)
+        errors.append(((mu[:, W-1:] - b['o'][:, W:])/m.scale).pow(2).sum(1).view(len(f), -1, places).sum(1).cpu())
+    e = torch.cat(errors).double(); unusual = (e/e.mean(0).clamp_min(1e-9)).amax(1).numpy()
+    return rng.choice(pool, (self.steps, k), p=unusual/unusual.sum())
 
 # %% ../nbs/04_transition.ipynb #4546510a
 @dataclass
@@ -147,6 +169,7 @@ class TransitionModel(nn.Module):
         self.heads = nn.ModuleList(nn.Sequential(layer(self.body.features, H), nn.ReLU(), layer(H, self.body.outputs)) for _ in range(cfg.members))
         self.outcomes = nn.Sequential(nn.Linear(self.body.pooled, 64), nn.ReLU(), nn.Linear(64, 2*cfg.members))
         self.register_buffer('centre', torch.zeros(cfg.z_dim)); self.register_buffer('scale', torch.ones(cfg.z_dim))
+        self.register_buffer('weight', torch.ones(cfg.z_dim), persistent=False)
 
     def forward(self, z, a, h):
         "One step: z (B, Z), a (B,) int64, h the memory -> h', means (M, B, Z), log-variances (M, B, Z), logits of the outcomes (M, B, 2)."
@@ -165,12 +188,14 @@ def blank(self:TransitionModel,
 @patch
 @torch.no_grad()
 def take_units(self:TransitionModel,
-    mu:torch.Tensor # (N, Z) beliefs about all frames of training
+    mu:torch.Tensor,    # (N, Z) beliefs about all frames of training
+    rare=0.             # how much more an error weighs where beliefs seldom move
 ):
     "Count from the mean belief, in units of its standard deviation: one for each channel of a grid, or for each number of a vector."
     places = max(1, self.cfg.latent_grid)**2
     spread = mu.view(len(mu), -1, places).var(0).mean(1).sqrt().clamp_min(0.05)
     self.centre.copy_(mu.mean(0)); self.scale.copy_(spread.repeat_interleave(places))
+    self.weight = (self.scale/mu.std(0).to(self.scale).clamp_min(1e-6)).clamp(0.3, 5)**rare
 
 @patch
 def look(self:TransitionModel,
@@ -204,12 +229,13 @@ def rollout(self:TransitionModel,
 def surprise(self:TransitionModel,
     batch:dict          # as `BeliefData` gives it
 )->dict:                # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats
-    "Error of the means, surprise at it, and surprise of the outcomes, over the steps of a batch."
+    "Error of the means, surprise at it, and surprise of the outcomes, over the steps of a batch; the last two over its first `fair` windows."
     mu, lv, logits = self.rollout(batch['o'][:, :self.cfg.warmup_frames], batch['a'])
-    target = batch['o'][:, 1:]
-    error = (0.5*((target - mu)/self.scale)**2).sum(-1).mean()
-    noise = gaussian_surprise(target, mu.detach(), lv).sum(-1).mean()
-    outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'].expand_as(logits), reduction='none').sum(-1).mean()
+    target, fair = batch['o'][:, 1:], slice(batch.get('fair'))
+    error = (0.5*self.weight*((target - mu)/self.scale)**2).sum(-1).mean()
+    noise = gaussian_surprise(target[fair], mu[:, fair].detach(), lv[:, fair]).sum(-1).mean()
+    logits = logits[:, fair]
+    outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'][fair].expand_as(logits), reduction='none').sum(-1).mean()
     return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
 
 # %% ../nbs/04_transition.ipynb #b73d3146
@@ -229,6 +255,8 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     batch_size:int=16           # windows per step
     lr:float=3e-3               # peak step size of Adam
     grad_clip:float=50.         # largest gradient norm; a long window can have a much larger one, and undo what was learned
+    rare:float=0.               # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
+    hard:float=0.               # share of each batch drawn by the model's own error
 
 # %% ../nbs/04_transition.ipynb #bac379ce
 def eyes(cfg)->Path:    # file
@@ -245,7 +273,8 @@ def complete(
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
     for f in (check_collect, check_train): f(cfg)
     for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    check(cfg.short >= 0, f'short must be at least 0, not {cfg.short}.')
+    for name in ('short', 'rare'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
+    check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
     one_of(cfg.kind, ['grid', 'vector'], 'kind')
     path = eyes(cfg); vae = load_vae(path)
@@ -262,10 +291,10 @@ def train_transition(cfg, on_epoch=None):
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
     write_json(folder/'config.json', asdict(cfg))
     train, val = (beliefs_of(vae, e) for e in split_episodes(eps, cfg.val_split, cfg.seed))
-    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.warmup_frames+3, cfg.seed, device)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, cfg)).to(device)
-    model.take_units(train.mu)
+    model.take_units(train.mu, cfg.rare)
+    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.warmup_frames+3, cfg.seed, device, cfg.hard, model)
     print(f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}')
     log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
     save_figure(folder/'training_curves.png', plot_curves(log))
