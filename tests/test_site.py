@@ -112,7 +112,8 @@ def test_a_term_is_explained_where_it_first_appears():
     assert len(terms) > 40
     for term, name, anchor in terms:
         used = re.compile(r'\b' + re.escape(term.rstrip('s')), re.I)
-        assert name == next(n for n in prose if used.search(prose[n])), f'{term} appears before {name}'
+        first = next(n for n in prose if used.search(prose[n]))
+        assert name == first, f'{term} appears in {first}: explain it there and let nbs/glossary.qmd lead there, or use another word'
         section = next(s for s in re.split(r'^(?=#+ )', prose[name], flags=re.M) if not anchor or re.sub(r'[^\w\s-]', '', s.split('\n')[0].lstrip('# ').lower()).replace(' ', '-') == anchor)
         assert used.search(section if anchor else prose[name].split('\n## ')[0]), f'{term}: not in {name}#{anchor}'
 
