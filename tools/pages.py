@@ -78,9 +78,10 @@ def describe(cell):
 
 
 def definitions(cell):
-    "What an exported cell holds, piece by piece: the names that a piece defines, in class and function alike, and its source."
+    "What an exported cell holds besides imports, piece by piece: the names that a piece defines, in class and function alike, and its source."
     lines, start = cell.source.split('\n'), 0
     for x in ast.parse(cell.source).body:
+        if isinstance(x, (ast.Import, ast.ImportFrom)): start = x.end_lineno; continue
         names = [x.name] if isinstance(x, (ast.FunctionDef, ast.ClassDef)) else []
         if names and any(getattr(d, 'id', '') == 'patch' for d in x.decorator_list): names = [f'{x.args.args[0].annotation.id}.{x.name}', x.name]
         yield names, '\n'.join(l for l in lines[start:x.end_lineno] if not l.startswith('#|')).strip('\n')
@@ -88,19 +89,19 @@ def definitions(cell):
 
 
 def show_source(cells, originals):
-    "nbdev shows an exported cell as the documentation of what it defines; here the code follows each, in the order of the book."
+    "nbdev shows an exported cell as the documentation of what it defines, and drops the rest; here all code stands where the book has it, each piece under its documentation."
     shown = lambda c: c.cell_type == 'code' and (m := re.search(r'^show_doc\((.*?)\)', c.source, re.M)) and m[1]
-    docs = {shown(c): c for c in cells if shown(c)}
-    blocks = {}
+    docs, kept, ours = {shown(c): c for c in cells if shown(c)}, {c.id: c for c in cells}, {c.id for c in originals}
+    out = [c for c in cells if c.id not in ours and not shown(c)]       # what nbdev puts on top
     for cell in originals:
-        if not {'export', 'exports'} & set(directives(cell)): continue
-        block = []
+        d, block = directives(cell), []
+        if not {'export', 'exports'} & set(d): out += [kept[cell.id]] if cell.id in kept else []; continue
         for names, source in definitions(cell):
             if name := next((n for n in names if n in docs), None): block.append(compact(docs.pop(name), names[0], re.search(r'^class \w+\(\w+Config', source, re.M)))
-            if source.strip(): block.append(mk_cell(source))
-        if first := next((c for c in block if shown(c)), None):
-            blocks |= {id(c): [] for c in block if shown(c)} | {id(first): join(block)}
-    return [new for c in cells if 'code-summary: "Exported source"' not in c.source for new in blocks.get(id(c), [c])]
+            if block and not block[-1].outputs: block[-1].source = f'{block[-1].source}\n\n{source}'.rstrip()
+            elif source: block.append(mk_cell(source))
+        out += block
+    return out
 
 
 def compact(cell, name, keep):
@@ -111,15 +112,6 @@ def compact(cell, name, keep):
         text = re.sub(r'^---\n(.|\n)*?^### .*', f'### {name}\n\n' + (f'[source]({link[1]}){{.source-link}}' if link else ''), text, flags=re.M)
         out['data']['text/markdown'] = text if keep else re.sub(r'^```python\n.*?^```\n+', '', text, flags=re.M | re.S)
     return cell
-
-
-def join(block):
-    "Neighbouring pieces of source become one cell."
-    out = []
-    for c in block:
-        if out and not c.outputs and not out[-1].outputs: out[-1].source += '\n\n' + c.source
-        else: out.append(c)
-    return out
 
 
 def enrich(nb, chapter, book):
