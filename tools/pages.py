@@ -84,7 +84,7 @@ def definitions(cell):
         if isinstance(x, (ast.Import, ast.ImportFrom)): start = x.end_lineno; continue
         names = [x.name] if isinstance(x, (ast.FunctionDef, ast.ClassDef)) else []
         if names and any(getattr(d, 'id', '') == 'patch' for d in x.decorator_list): names = [f'{x.args.args[0].annotation.id}.{x.name}', x.name]
-        yield names, '\n'.join(l for l in lines[start:x.end_lineno] if not l.startswith('#|')).strip('\n')
+        yield names, '\n'.join(l for l in lines[start:x.end_lineno] if not l.startswith('#|'))
         start = x.end_lineno
 
 
@@ -98,8 +98,8 @@ def show_source(cells, originals):
         if not {'export', 'exports'} & set(d): out += [kept[cell.id]] if cell.id in kept else []; continue
         for names, source in definitions(cell):
             if name := next((n for n in names if n in docs), None): block.append(compact(docs.pop(name), names[0], re.search(r'^class \w+\(\w+Config', source, re.M)))
-            if block and not block[-1].outputs: block[-1].source = f'{block[-1].source}\n\n{source}'.rstrip()
-            elif source: block.append(mk_cell(source))
+            if block and not block[-1].outputs: block[-1].source += '\n' + source
+            else: block.append(mk_cell(source.strip('\n')))
         out += block
     return out
 
