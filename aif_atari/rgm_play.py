@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['DirichletRGM', 'pair_up', 'pass_up', 'pass_down', 'moments', 'Beliefs', 'upward', 'downward', 'posterior',
-           'expected_frames', 'advance', 'any_path', 'infer']
+           'expected_frames', 'advance', 'any_path', 'infer', 'goal_events', 'distances', 'plan', 'reflex', 'next_rows',
+           'count_information', 'learn_event', 'RGMConfig', 'RGMAgent', 'Played', 'play_toy']
 
 # %% ../nbs/06a_rgm_play.ipynb #ad50e068
 from dataclasses import dataclass, replace
@@ -174,3 +175,151 @@ def infer(
         now, z = posterior(prior, e); q.append(now); evidence.append(z)
         prior = advance(B, pi, now, doubt)
     return downward(model, np.stack(q), np.array(evidence), ell, messages)
+
+# %% ../nbs/06a_rgm_play.ipynb #511da15f
+def goal_events(
+    s,          # (E,) events of the play that the model was learned from
+    r,          # (T,) bool, which of its frames are rewarded
+    span        # frames an event lasts
+)->np.ndarray:  # the different events with a reward in them
+    "Where planning wants to get."
+    goals = np.unique(s[np.asarray(r)[:len(s)*span].reshape(-1, span).any(1)])
+    check(len(goals), 'There is no reward in this sequence, so there is nothing to plan for.')
+    return goals
+
+def distances(
+    B,          # (S, U) table of the events' successors
+    goals,      # indices of goal events
+    depth=64    # steps to look back
+)->np.ndarray:  # (S,) steps to the nearest goal, 0 at a goal, inf where none is in reach
+    "Walk backwards from the goals."
+    known, d = B >= 0, np.full(len(B), np.inf); d[goals] = 0
+    for n in range(depth):
+        near = (known & (d[B] == n)).any(1) & np.isinf(d)
+        if not near.any(): break
+        d[near] = n + 1
+    return d
+
+def plan(
+    B, goals,
+    force=32,   # G of a path that is on no shortest way, nats
+    depth=64
+)->np.ndarray:  # pi (S, U), probability of each path in each event
+    "Inductive inference (Friston et al. 2024, 'Games and attractors'): paths of least action to the next goal."
+    known = B >= 0; after = np.where(known, distances(B, goals, depth)[B], np.inf)
+    w = np.where(known, np.exp(-force*(after > after.min(1, keepdims=True))), 0)
+    return w/np.maximum(w.sum(1, keepdims=True), 1e-300)
+
+# %% ../nbs/06a_rgm_play.ipynb #b5035567
+def reflex(
+    expected,   # (9, 5) what the paddle's row is predicted to be, probabilities
+    rows,       # (3, 9) what it would be after each action
+    rng,
+    omega=1.0   # precision
+)->int:         # an action
+    "Draw an action by how well its outcome matches the prediction (Friston et al. 2024, equation 1 and 'shaky hand')."
+    matched = np.take_along_axis(expected[None], np.asarray(rows)[..., None].astype(int), 2)[..., 0]
+    accuracy = -32*(1 - matched).sum(1)
+    p = np.exp(omega*(accuracy - accuracy.max()))
+    return int(rng.choice(len(p), p=p/p.sum()))
+
+def next_rows(game, s)->np.ndarray:
+    "(3, 9) the paddle's row after each action, from one state (k,); where the ball is put back plays no part."
+    return game.see(game.step(np.repeat(s[None], 3, 0), np.arange(3), np.random.default_rng(0)))[:, game.paddle_row]
+
+# %% ../nbs/06a_rgm_play.ipynb #d5177adc
+def count_information(
+    counts      # (O, S) Dirichlet counts
+)->float:       # nats
+    "How much outcomes tell about states, under the mean of the counts."
+    return mutual_information(counts/counts.sum(0), counts.sum(0)/counts.sum())
+
+def learn_event(
+    model:DirichletRGM,
+    o,                  # (span, *space) the event's frames
+    beliefs:Beliefs,    # about them
+    sensitivity=4.0     # to expected free energy
+)->float:               # the mean share of an update that was kept
+    "Count what was seen, as far as that is informative (Friston et al. 2024, equations 5 to 7)."
+    x, kept = np.asarray(o).reshape(len(o), -1), []
+    for n, groups in enumerate(model.rgm.levels):
+        for group, a, A, q in zip(groups, model.counts[n], model.A[n], beliefs.s[n]):
+            outcomes = [b for i in group.sees for b in ((np.eye(model.rgm.K)[x[:, i]],) if n == 0 else (beliefs.s[n-1][i][0::2], beliefs.u[n-1][i]))]
+            for m, out in enumerate(outcomes):
+                more = out.T@q
+                kept.append(1/(1 + np.exp(-sensitivity*(count_information(a[m] + more) - count_information(a[m])))))
+                a[m] = a[m] + kept[-1]*more; A[m] = a[m]/a[m].sum(0)
+    return float(np.mean(kept))
+
+# %% ../nbs/06a_rgm_play.ipynb #d07e994d
+@dataclass
+class RGMConfig:
+    concentration:float=1/128   # count of every outcome beside the one seen
+    doubt:float=1/128           # probability that any event follows
+    force:float=32.0            # G of a path on no shortest way, nats; 0 plans nothing
+    omega:float=1.0             # precision of action: how steady the hand
+    sensitivity:float=4.0       # of learning to expected free energy
+    learning:bool=True          # go on learning while playing
+
+class RGMAgent:
+    "Predicts expert play, and moves so that it comes true."
+    def __init__(self,
+        rgm:RGM,
+        goals,              # events with a reward in them
+        cfg:RGMConfig=RGMConfig()
+    ):
+        self.cfg, self.model, S = cfg, DirichletRGM(rgm, cfg.concentration), len(rgm.top.A)
+        self.pi = plan(rgm.top.B, goals, cfg.force)
+        self.prior, self.frames, self.k = np.full(S, 1/S), np.zeros((rgm.span, *rgm.space), int), 0
+        self.record = dict(events=[], elbo=[], predicted=[[] for _ in range(len(rgm.levels) + 1)])   # predicted[n]: outcomes of level n; [0] stays empty
+
+    def _look(self):
+        "Beliefs about the event's four frames, from those seen so far."
+        ell, messages = upward(self.model, self.frames, np.arange(len(self.frames)) < self.k)
+        q, z = posterior(self.prior, ell[-1][0][0])
+        return downward(self.model, q[None], np.array([z]), ell, messages)
+
+    def predict(self)->np.ndarray:
+        "The next frame: (*space, K) probabilities."
+        b = self._look(); frame = expected_frames(self.model, b)[self.k]
+        for n in range(1, len(b.s)):
+            if self.k % 2**n == 0:      # a step of level n+1 begins
+                i = self.k//2**n
+                self.record['predicted'][n+1].append(([x[2*i] for x in b.s[n-1]], [x[i] for x in b.u[n-1]]))
+        self.record['predicted'][1].append(frame)
+        return frame.reshape(*self.frames.shape[1:], -1)
+
+    def see(self, o):
+        "Take in a frame."
+        self.frames[self.k] = o; self.k += 1
+        if self.k < len(self.frames): return
+        b = self._look(); self.record['events'].append(b.s[-1][0][0]); self.record['elbo'].append([x[0] for x in b.elbo()])
+        if self.cfg.learning: learn_event(self.model, self.frames, b, self.cfg.sensitivity)
+        self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.doubt), 0
+
+# %% ../nbs/06a_rgm_play.ipynb #83cc3810
+@dataclass
+class Played:
+    o:np.ndarray        # (T, 12, 9) screens
+    hit:np.ndarray      # (T,) bool
+    miss:np.ndarray     # (T,) bool
+    @property
+    def chances(self): return self.hit | self.miss
+
+def play_toy(
+    game,               # a ToyPong or ToyBreakout
+    agent,              # with `predict` and `see`, such as an `RGMAgent`; None plays at random
+    frames:int,
+    seed=0
+)->Played:
+    "A game from the start."
+    rng = np.random.default_rng(seed)
+    if agent is None: s = random_tries(game, np.array(game.start), 1, frames, rng)[0][:, 0]
+    else:
+        s = [np.array(game.start)]
+        for t in range(frames):
+            expected = agent.predict()
+            if t: s.append(game.step(s[-1][None], np.array([reflex(expected[game.paddle_row], next_rows(game, s[-1]), rng, agent.cfg.omega)]), rng)[0])
+            agent.see(game.see(s[-1][None])[0])
+        s = np.array(s)
+    return Played(game.see(s), game.hit(s), game.miss(s))
