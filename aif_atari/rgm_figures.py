@@ -40,7 +40,7 @@ def expert(name, seed, frames=PLAYED, **settings):
     agent = RGMAgent(rgm, goals, RGMConfig(**settings))
     return agent, play_toy(TOYS[name], agent, frames, seed)
 
-# %% ../nbs/06b_rgm_figures.ipynb #c819bed5
+# %% ../nbs/06b_rgm_figures.ipynb #2facefd1
 def orbits(
     o,          # (T, 12, 9) screens
     k=3         # singular vectors
@@ -58,16 +58,15 @@ def _orbit(ax, u, hit, i, j):
 
 def figure_25(seed=1):
     "Policies and attractors: four frames of Pong, and orbits of selected play. Returns the figure and its numbers."
-    selected, u = grown('pong', seed)[0], orbits(grown('pong', seed)[0].o)
-    figure_style(); fig, axes = plt.subplot_mosaic('0123;aabb;aabb', figsize=(7, 5.6))
+    selected = grown('pong', seed)[0]; u, hit = orbits(selected.o), selected.r
+    figure_style(); fig, axes = plt.subplot_mosaic('000111222333;aaaabbbbcccc', figsize=(8, 4.6), height_ratios=[1, 1.3])
     for t in range(4): axes[str(t)].imshow(paint(TOYS['pong'], selected.o[t])); axes[str(t)].axis('off')
-    for ax, (i, j) in ((axes['a'], (0, 1)), (axes['b'], (1, 2))): _orbit(ax, u, selected.r, i, j); ax.set(title='Orbits or paths')
-    middle, inset = np.median(u, 0), axes['a'].inset_axes([0.05, 0.03, 0.4, 0.36])
-    _orbit(inset, u, selected.r, 0, 1); inset.set(xlim=middle[0] + np.array([-2e-3, 2e-3]), ylim=middle[1] + np.array([-4e-3, 4e-3]), xticks=[], yticks=[], xlabel='', ylabel='')
-    points = len(np.unique(selected.o.reshape(len(u), -1), axis=0))
-    return fig, dict(frames_selected=len(u), frames_seen=selected.seen, hits=int(selected.r.sum()), different_screens=points, different_screens_with_a_hit=len(np.unique(selected.o[selected.r].reshape(selected.r.sum(), -1), axis=0)))
+    for ax, (i, j) in ((axes['a'], (0, 1)), (axes['b'], (1, 2)), (axes['c'], (1, 2))): _orbit(ax, u, hit, i, j); ax.set(title='Orbits or paths'); ax.locator_params(nbins=4)
+    middle = u[np.flatnonzero(hit)[0]]; axes['c'].set(title='the same, magnified', xlim=middle[1] + np.array([-2e-3, 2e-3]), ylim=middle[2] + np.array([-2e-3, 2e-3])); plt.close(fig)
+    different = lambda o: len(np.unique(o.reshape(len(o), -1), axis=0))
+    return fig, dict(frames_selected=len(u), frames_seen=selected.seen, hits=int(hit.sum()), different_screens=different(selected.o), different_screens_with_a_hit=different(selected.o[hit]))
 
-# %% ../nbs/06b_rgm_figures.ipynb #8416e31d
+# %% ../nbs/06b_rgm_figures.ipynb #f21dc6d5
 def steps_of(B)->np.ndarray:
     "(n, 3) the ones of B: state that follows, state, path."
     s, u = np.nonzero(B >= 0)
@@ -82,10 +81,10 @@ def figure_26(seed=1):
     figure_style(); fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8))
     left.imshow(d[None] <= np.arange(16)[:, None], cmap='gray', aspect='auto', vmin=0, vmax=1, extent=(0, len(d), 16.5, 0.5), interpolation='nearest')
     left.plot(goals + 0.5, np.full(len(goals), 0.5), 'o', mfc='none', mec='r', ms=5, clip_on=False); left.grid(False)
-    left.set(title='Paths to hits', xlabel='latent states', ylabel='time steps'); _spy(right, steps_of(B), len(d), 'Allowable transitions'); right.set(xlabel='latent states', ylabel='latent states')
+    left.set(title='Paths to hits', xlabel='latent states', ylabel='time steps'); _spy(right, steps_of(B), len(d), 'Allowable transitions'); right.set(xlabel='latent states', ylabel='latent states'); plt.close(fig)
     return fig, dict(events=len(d), goals=len(goals), transitions=len(steps_of(B)), within_16=float(np.mean(d <= 16)), most_steps=int(d[np.isfinite(d)].max()), no_way=int(np.isinf(d).sum()))
 
-# %% ../nbs/06b_rgm_figures.ipynb #668972cb
+# %% ../nbs/06b_rgm_figures.ipynb #8b280be9
 def predicted_outcomes(
     agent:RGMAgent,
     level:int           # from 1
@@ -106,7 +105,7 @@ def _transitions(fig, spec, B):
 
 def draw_expert(agent:RGMAgent, game, played:Played):
     "The layout of Figures 27 and 28."
-    figure_style(); fig = plt.figure(figsize=(8, 11)); grid = fig.add_gridspec(6, 4, height_ratios=[1, 1, 1, 1, 1.1, 1.1]); half = lambda i, j: fig.add_subplot(grid[i, 2*j:2*j+2])
+    figure_style(); fig = plt.figure(figsize=(7.5, 9.5)); grid = fig.add_gridspec(6, 4, height_ratios=[1, 1, 1, 1, 1.1, 1.1]); half = lambda i, j: fig.add_subplot(grid[i, 2*j:2*j+2])
     _beliefs(half(0, 0), np.stack(agent.record['events'], 1), 'Posterior (states) level 3'); _transitions(fig, grid[0, 2:], agent.model.rgm.top.B)
     for i, level in enumerate((3, 2, 1), 1):
         states, paths = predicted_outcomes(agent, level); _beliefs(half(i, 0), states, f'Predictive posterior (states) level {level}')
@@ -116,6 +115,7 @@ def draw_expert(agent:RGMAgent, game, played:Played):
     expected = np.stack(agent.record['predicted'][1][:4]).reshape(4, 12, 9, 5)
     for row, (title, images) in enumerate((('Predicted', paint(game, expected)), ('Observed', paint(game, played.o[:4]))), 4):
         for t in range(4): ax = fig.add_subplot(grid[row, t]); ax.imshow(images[t]); ax.set_title(f'{title}: t = {t+1}'); ax.axis('off')
+    plt.close(fig)
     return fig
 
 # %% ../nbs/06b_rgm_figures.ipynb #0f8a064a
