@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ROWS', 'COLS', 'TOYS', 'ToyPong', 'ToyBreakout', 'ToyGames', 'paint', 'Selected', 'random_tries', 'select_play',
            'tiles', 'unique_rows', 'Group', 'learn_group', 'RGM', 'check_outcomes', 'learn_structure', 'unfold',
-           'dream', 'structure_cost']
+           'wander', 'structure_cost']
 
 # %% ../nbs/06_rgm.ipynb #cd725547
 import time, tracemalloc
@@ -250,7 +250,7 @@ def learn_structure(
         if len(groups) == 1: return RGM(o.shape[1:], int(o.max()) + 1 if K is None else K, levels), s[:, 0]
         x = np.stack([s[0:len(s)//2*2:2], u[0::2]], 2)      # each pair of steps: where it begins, and its path
 
-# %% ../nbs/06_rgm.ipynb #5cef8e7b
+# %% ../nbs/06_rgm.ipynb #670bf7f3
 def unfold(
     rgm:RGM,
     s           # (E,) states of the highest level
@@ -264,7 +264,7 @@ def unfold(
         after = np.stack([g.B[o[:, i, 0], o[:, i, 1]] for i, g in enumerate(rgm.levels[n-1])], 1)
         x = np.stack([o[..., 0], after], 1).reshape(2*len(x), -1)                   # first moment, second moment
 
-def dream(
+def wander(
     rgm:RGM,
     events:int,     # how many
     rng,            # a numpy Generator
