@@ -277,13 +277,13 @@ def wander(
         s.append(int(rng.choice(after if len(after) else len(rgm.top.A))))
     return np.array(s)
 
-# %% ../nbs/06_rgm.ipynb #835b2428
+# %% ../nbs/06_rgm.ipynb #2090b877
 def structure_cost(
     o,          # (T, ...) integer outcomes
-    repeats=3
-)->dict:        # frames, seconds (the least of the repeats), megabytes (at the peak, above the data), events
+    repeats=5
+)->dict:        # frames, seconds of one core (the least of the repeats), megabytes (at the peak, above the data), events
     "What structure learning costs."
     seconds = []
-    for _ in range(repeats): tick = time.perf_counter(); rgm, s = learn_structure(o); seconds.append(time.perf_counter() - tick)
+    for _ in range(repeats): tick = time.process_time(); rgm, s = learn_structure(o); seconds.append(time.process_time() - tick)
     tracemalloc.start(); learn_structure(o); peak = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
     return dict(frames=len(o), seconds=min(seconds), megabytes=peak/2**20, events=len(rgm.top.A))
