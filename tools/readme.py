@@ -4,7 +4,7 @@ from pathlib import Path
 
 from execnb.nbio import read_nb
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT, SITE = Path(__file__).resolve().parent.parent, 'https://yezune.github.io/aif_atari'
 
 
 def cell_text(cell):
@@ -19,9 +19,15 @@ def cell_text(cell):
     return '\n\n'.join(parts)
 
 
-def readme_text():
+def at_home(text):
+    "Links as they work from the top of the repository: to files in nbs/, and to pages that only the site has."
+    text = re.sub(r'\]\((\w+\.ipynb|pictures/)', r'](nbs/\1', text)
+    return re.sub(r'\]\((\w+)\.qmd', rf']({SITE}/\1.html', text)
+
+
+def readme_text(root=ROOT):
     "What README.md should say."
-    cells = [cell_text(c) for c in read_nb(ROOT/'nbs'/'index.ipynb').cells]
+    cells = [at_home(cell_text(c)) for c in read_nb(root/'nbs'/'index.ipynb').cells]
     note = '<!-- Made from nbs/index.ipynb by tools/readme.py: edit the notebook. -->'
     return '\n\n'.join([note, *filter(None, cells)]) + '\n'
 
