@@ -427,7 +427,7 @@ def bars(
     height=26
 )->np.ndarray:      # (n, height, width, 3) uint8
     "For each frame: a group of bars for visits and for each term, one bar an action; the action taken is drawn darker."
-    groups = dict(visits='visits', risk='risk', state_information='about z', parameter_information='about theta')
+    groups = dict(visits='visits', risk='risk', state_information='info on z', parameter_information='on theta')
     lows, out = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups} | dict(visits=(0, 1)), []
     for l in log:
         image = Image.fromarray(np.concatenate([label(groups.values(), width), np.full((height-12, width, 3), 255, np.uint8)])); draw, w = ImageDraw.Draw(image), width/len(groups)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_quick', 'full', 'ReproduceConfig', 'run_seed',
-           'animation', 'number_rows', 'write_report', 'reproduce']
+           'animation', 'number_rows', 'write_report', 'check_seeds', 'reproduce_figure', 'reproduce']
 
 # %% ../nbs/reproduce.ipynb #61af7ff4
 import base64, html, re, time
@@ -18,6 +18,7 @@ from .data import *
 from .vae import *
 from .train import *
 from .eval import *
+from .rgm_figures import FIGURES, make_figure
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
 def quick()->TrainVAEConfig:
@@ -42,6 +43,7 @@ class ReproduceConfig:
     env_name:str='Breakout'     # the game
     seeds:str='42'              # one run per seed: 42 or 42,43,44
     output_dir:str=''           # where all goes; by default outputs/ and the preset's name
+    figure:str=''               # make this figure of the paper in place of all else: 25, 26, 27 or 28
     results_dir:str=''          # also write the numbers to vae_PRESET.json here; nowhere by default
     device:str='auto'           # auto, cpu, cuda or mps
 
@@ -119,11 +121,22 @@ def write_report(
 <p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""")
 
 # %% ../nbs/reproduce.ipynb #d48cb2ad
+def check_seeds(seeds): check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', seeds), f'seeds should look like 42 or 42,43, not {seeds!r}.')
+
+def reproduce_figure(cfg)->dict:
+    "One of the paper's Atari figures, by chapter 06b, from the first of the seeds: a picture and its numbers."
+    one_of(cfg.figure, list(FIGURES), 'figure'); check_seeds(cfg.seeds); start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
+    numbers = make_figure(cfg.figure, out, int(cfg.seeds.split(',')[0]))
+    for name, value in numbers.items(): print(f'{name:<24}{value}')
+    print(f'Done in {time.perf_counter()-start:.0f} seconds. Open {out/f"figure_{cfg.figure}.png"}')
+    return numbers
+
 def reproduce(cfg):
     "Run the whole pipeline, chapter by chapter: play, train, evaluate. Ends with one HTML page to open."
     start = time.perf_counter()
+    if cfg.figure: return reproduce_figure(cfg)
     one_of(cfg.preset, list(PRESETS), 'preset'); find_game(cfg.env_name); find_device(cfg.device)
-    check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', cfg.seeds), f'seeds should look like 42 or 42,43, not {cfg.seeds!r}.')
+    check_seeds(cfg.seeds)
     out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
     if cfg.results_dir: check_folder(cfg.results_dir)
     for seed in cfg.seeds.split(','):
