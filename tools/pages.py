@@ -66,15 +66,15 @@ def bar(chapter, book):
     return '::: {.chapter-bar}\n' + ' · '.join(parts) + '\n:::'
 
 
-def sentence(text):
-    "The first sentence of a text, without its markup."
-    return re.split(r'(?<=[.!?])\s', re.sub(r'[*`$]', '', text))[0]
+def opening(text, least=60):
+    "The first sentences of a text, without its markup: as many as make `least` characters."
+    return re.match(rf'.{{{least},}}?[.!?](?=\s|$)|.*', re.sub(r'[*`$]', '', text))[0]
 
 
 def describe(cell):
     "A figure's caption says first what is seen: that is also its text for those who can't see it."
     d = directives(cell)
-    if 'fig-cap' in d and 'fig-alt' not in d: cell.source = f'#| fig-alt: {json.dumps(sentence(d["fig-cap"]), ensure_ascii=False)}\n' + cell.source
+    if 'fig-cap' in d and 'fig-alt' not in d: cell.source = f'#| fig-alt: {json.dumps(opening(d["fig-cap"]), ensure_ascii=False)}\n' + cell.source
 
 
 def definitions(cell):
@@ -147,7 +147,7 @@ def gallery(book):
             file = f"thumbnails/{chapter.path.stem}-{d['label']}.webp"
             w, h = thumbnail(''.join(png[0]), Path(file))
             beside = f'<span class="beside">beside {escape(d["beside"])}</span>' if 'beside' in d else ''
-            cards.append(f'<a class="card-figure" href="{chapter.html}#{d["label"]}"><img src="{file}" width="{w}" height="{h}" loading="lazy" alt="{escape(sentence(d["fig-cap"]))}"><span class="seen">{escape(sentence(d["fig-cap"]))}</span>{beside}</a>')
+            cards.append(f'<a class="card-figure" href="{chapter.html}#{d["label"]}"><img src="{file}" width="{w}" height="{h}" loading="lazy" alt="{escape(opening(d["fig-cap"]))}"><span class="seen">{escape(opening(d["fig-cap"]))}</span>{beside}</a>')
         if cards: parts.append(f'## {chapter.text}\n\n```{{=html}}\n<div class="gallery">\n' + '\n'.join(cards) + '\n</div>\n```')
     return '\n\n'.join(parts)
 
