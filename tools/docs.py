@@ -22,13 +22,16 @@ def with_quarto():
 
 def with_smalldocs():
     "What nbdev does before it calls Quarto, then smalldocs."
+    smalldocs = Path(sys.executable).parent/'smalldocs'
+    if not smalldocs.exists(): sys.exit('Neither quarto nor smalldocs is here: pip install -e ".[dev]" brings smalldocs, with Python 3.11 or later.')
     refresh_quarto_yml(); doclinks._build_modidx(); nbdev_sidebar.__wrapped__()
     proc_nbs()
     names = {p.name: doclinks._nbpath2html(p).with_suffix('.ipynb').name for p in (ROOT/'nbs').glob('*.ipynb')}
     for old, new in names.items(): (PROC/old).rename(PROC/new)      # Quarto names a page as its notebook asks; smalldocs names it after the file
     for file in [*PROC.glob('*.ipynb'), *PROC.glob('*.qmd'), PROC/'_quarto.yml']:
-        file.write_text(re.sub(r'(?<![\w/])(\w+\.ipynb)', lambda m: names.get(m[1], m[1]), file.read_text()))
-    subprocess.run([Path(sys.executable).parent/'smalldocs', 'render', '--quiet', PROC], check=True)
+        text = re.sub(r'\s*"output-file: .*",', '', file.read_text())
+        file.write_text(re.sub(r'(?<![\w/])(\w+\.ipynb)', lambda m: names.get(m[1], m[1]), text))
+    subprocess.run([smalldocs, 'render', '--quiet', PROC], check=True)
     shutil.rmtree(DOCS, ignore_errors=True); shutil.move(PROC/'_docs', DOCS)
 
 
