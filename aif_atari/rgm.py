@@ -137,7 +137,7 @@ class Selected:
     tries:int       # how many were made
     seen:int        # frames of all tries
 
-# %% ../nbs/06_rgm.ipynb #b62bfb60
+# %% ../nbs/06_rgm.ipynb #ca6f8b04
 def random_tries(game, start, n, length, rng, hold=2):
     "`n` games of `length` screens from one state, with moves that are kept for about `hold` steps: states (length, n, k), actions (length, n)."
     s, a = np.repeat(start[None], n, 0), rng.integers(3, size=n)
@@ -148,6 +148,7 @@ def random_tries(game, start, n, length, rng, hold=2):
         a = np.where(rng.random(n) < 1/hold, rng.integers(3, size=n), a)
     return np.stack(states), np.stack(actions)
 
+# %% ../nbs/06_rgm.ipynb #8def07a0
 def select_play(
     game,           # a ToyPong or ToyBreakout
     frames:int,     # T, how many to select
@@ -216,7 +217,7 @@ def learn_group(
     B = np.full((len(first), u.max()+1), -1); B[before, u] = after
     return Group(sees, rows[first], B), s, u[pair]
 
-# %% ../nbs/06_rgm.ipynb #5c873564
+# %% ../nbs/06_rgm.ipynb #920c2f4b
 @dataclass
 class RGM:
     "A renormalising generative model: its groups, level by level, lowest first."
@@ -235,6 +236,7 @@ def check_outcomes(o, K=None)->np.ndarray:
     check(o.min() >= 0 and (K is None or o.max() < K), f'outcomes should lie between 0 and {"K-1" if K is None else K-1}, but they go from {o.min()} to {o.max()}.')
     return o if o.ndim > 1 else o[:, None]
 
+# %% ../nbs/06_rgm.ipynb #35d49435
 def learn_structure(
     o,          # (T, ...) integer outcomes, time first, then space of any dimension
     K=None      # values that a location can take; as many as occur by default
@@ -250,7 +252,7 @@ def learn_structure(
         if len(groups) == 1: return RGM(o.shape[1:], int(o.max()) + 1 if K is None else K, levels), s[:, 0]
         x = np.stack([s[0:len(s)//2*2:2], u[0::2]], 2)      # each pair of steps: where it begins, and its path
 
-# %% ../nbs/06_rgm.ipynb #670bf7f3
+# %% ../nbs/06_rgm.ipynb #19baedc4
 def unfold(
     rgm:RGM,
     s           # (E,) states of the highest level
@@ -264,6 +266,7 @@ def unfold(
         after = np.stack([g.B[o[:, i, 0], o[:, i, 1]] for i, g in enumerate(rgm.levels[n-1])], 1)
         x = np.stack([o[..., 0], after], 1).reshape(2*len(x), -1)                   # first moment, second moment
 
+# %% ../nbs/06_rgm.ipynb #7ca43000
 def wander(
     rgm:RGM,
     events:int,     # how many

@@ -38,7 +38,7 @@ class DirichletRGM:
         links = {int(i): (g, *self.A[n][g][2*j:2*j+2]) for g, group in enumerate(self.rgm.levels[n]) for j, i in enumerate(group.sees)}
         return [links[i] for i in range(len(links))]
 
-# %% ../nbs/06a_rgm_play.ipynb #f4eaaf47
+# %% ../nbs/06a_rgm_play.ipynb #72715f0c
 def pair_up(
     B,          # (S, U) table of a group's successors
     ell         # (2T, S) ln P(frames below | s), one row a moment
@@ -49,6 +49,7 @@ def pair_up(
     anything = peak + np.log(np.exp(second - peak).mean(1, keepdims=True))      # the column of a path never seen
     return first[..., None] + np.concatenate([second, anything], 1)[:, B]
 
+# %% ../nbs/06a_rgm_play.ipynb #57ac2cfb
 def pass_up(
     lam,        # (T, S, U) ln P(frames | s, u) of a group below
     A_s, A_u    # (S, P), (U, P) its states and paths, given the P states of the group above
@@ -59,7 +60,7 @@ def pass_up(
     total = (np.tensordot(w, A_s, (1, 0))*A_u).sum(1)
     return np.log(total) + peak[:, None], w, total
 
-# %% ../nbs/06a_rgm_play.ipynb #26bd01f8
+# %% ../nbs/06a_rgm_play.ipynb #f4b45f1c
 def pass_down(
     q,              # (T, P) posterior over the state above
     w, total,       # as `pass_up` gave them
@@ -69,6 +70,7 @@ def pass_down(
     joint = w*np.matmul((q/total)[:, None]*A_s, A_u.T)
     return joint/joint.sum((1, 2), keepdims=True)
 
+# %% ../nbs/06a_rgm_play.ipynb #c569b112
 def moments(
     B,          # (S, U)
     joint,      # (T, S, U) posterior over pairs
@@ -80,7 +82,7 @@ def moments(
     np.add.at(second.T, B[known], joint[:, known].T)
     return np.stack([joint.sum(2), second], 1).reshape(-1, len(B))
 
-# %% ../nbs/06a_rgm_play.ipynb #cb90125a
+# %% ../nbs/06a_rgm_play.ipynb #9c43e31f
 @dataclass
 class EventBeliefs:
     "Posteriors about T frames; lists are over levels n, then groups g. T_n is T / 2**n, counting levels from 0."
@@ -93,6 +95,7 @@ class EventBeliefs:
         E = [e.reshape(len(self.evidence), -1).sum(1) for e in self.E] + [self.evidence]
         return [E[n+1] - (E[n] if n else 0) for n in range(len(self.E))]
 
+# %% ../nbs/06a_rgm_play.ipynb #c248e29b
 def upward(
     model:DirichletRGM,
     o,          # (T, *space) integers, T a multiple of the span; what is in frames not seen doesn't matter
@@ -110,7 +113,7 @@ def upward(
         ell.append(up)
     return ell, messages
 
-# %% ../nbs/06a_rgm_play.ipynb #311936e8
+# %% ../nbs/06a_rgm_play.ipynb #1142508d
 def downward(
     model:DirichletRGM,
     q,              # (events, S) posterior over events
@@ -127,6 +130,7 @@ def downward(
         s.insert(0, below); u.insert(0, paths)
     return EventBeliefs(s, u, [sum((b*e).sum(1) for b, e in zip(*x)) for x in zip(s, ell)], evidence)
 
+# %% ../nbs/06a_rgm_play.ipynb #c493d125
 def posterior(
     prior,      # (S,)
     ell         # (S,) ln P(frames of the event | s)
@@ -144,7 +148,7 @@ def expected_frames(
     for g, A, q in zip(model.rgm.levels[0], model.A[0], beliefs.s[0]): out[:, g.sees] = np.einsum('mks,ts->tmk', np.stack(A), q)
     return out
 
-# %% ../nbs/06a_rgm_play.ipynb #7bfe7ca7
+# %% ../nbs/06a_rgm_play.ipynb #0c514ab3
 def advance(
     B,          # (S, U) table of the events' successors
     pi,         # (S, U) probability of each path
@@ -161,6 +165,7 @@ def any_path(B)->np.ndarray:
     known = B >= 0
     return known/np.maximum(known.sum(1, keepdims=True), 1)
 
+# %% ../nbs/06a_rgm_play.ipynb #eba0a788
 def infer(
     model:DirichletRGM,
     o,          # (T, *space) integers; frames that don't fill a last event are left out
@@ -176,7 +181,7 @@ def infer(
         prior = advance(B, pi, now, doubt)
     return downward(model, np.stack(q), np.array(evidence), ell, messages)
 
-# %% ../nbs/06a_rgm_play.ipynb #511da15f
+# %% ../nbs/06a_rgm_play.ipynb #56f6e23d
 def goal_events(
     s,          # (E,) events of the play that the model was learned from
     r,          # (T,) bool, which of its frames are rewarded
@@ -187,6 +192,7 @@ def goal_events(
     check(len(goals), 'There is no reward in this sequence, so there is nothing to plan for.')
     return goals
 
+# %% ../nbs/06a_rgm_play.ipynb #43e961c2
 def distances(
     B,          # (S, U) table of the events' successors
     goals,      # indices of goal events
