@@ -74,6 +74,14 @@ def test_a_figure_without_caption_is_found(tmp_path):
     assert uncaptioned(tmp_path/'nb.ipynb') and not uncaptioned(ROOT/'nbs'/'00_data.ipynb')
 
 
+def test_a_widget_comes_with_a_figure():
+    "A site has no Python behind it: near each widget that a chapter shows there is a captioned picture."
+    boxes = [re.search(r'^def (\w+)', cell.source, re.M)[1] for c in BOOK for cell in c.cells if '# an ipywidgets box' in cell.source]
+    shown = [(c, i) for c in BOOK for i, cell in enumerate(c.cells) if cell.cell_type == 'code' and re.match(rf'({"|".join(boxes)})\(', cell.source.split('\n')[-1])]
+    assert len(shown) >= 3
+    for c, i in shown: assert any('fig-cap' in directives(cell) for cell in c.cells[i-6:i+7]), (c.name, c.cells[i].source)
+
+
 def test_a_figure_that_stands_beside_one_of_a_paper_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     chapter = chapters()[1]; assert 'class="beside"' not in gallery([chapter])
