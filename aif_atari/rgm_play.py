@@ -7,8 +7,8 @@ __all__ = ['DirichletRGM', 'pair_up', 'pass_up', 'pass_down', 'moments', 'EventB
            'expected_frames', 'advance', 'any_path', 'infer', 'goal_events', 'distances', 'plan', 'reflex', 'next_rows',
            'count_information', 'learn_event', 'RGMConfig', 'RGMAgent', 'Played', 'play_toy']
 
-# %% ../nbs/06a_rgm_play.ipynb #ad50e068
-from dataclasses import dataclass, replace
+# %% ../nbs/06a_rgm_play.ipynb #5536ffbd
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -303,14 +303,12 @@ class RGMAgent:
         if self.cfg.learning: learn_event(self.model, self.frames, b, self.cfg.sensitivity)
         self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.doubt), 0
 
-# %% ../nbs/06a_rgm_play.ipynb #83cc3810
+# %% ../nbs/06a_rgm_play.ipynb #d45af3c8
 @dataclass
 class Played:
     o:np.ndarray        # (T, 12, 9) screens
     hit:np.ndarray      # (T,) bool
     miss:np.ndarray     # (T,) bool
-    @property
-    def chances(self): return self.hit | self.miss
 
 def play_toy(
     game,               # a ToyPong or ToyBreakout
