@@ -7,9 +7,9 @@ __all__ = ['aif_rgm_atari', 'aif_rgm_versus', 'k_means', 'Codebook', 'recognise'
            'forecast_counts', 'RGMAtariConfig', 'grow_and_foresee', 'run_rgm_atari', 'small_screens', 'ToyPixels',
            'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses', 'run_versus']
 
-# %% ../nbs/06c_rgm_atari.ipynb #d4f94d4a
+# %% ../nbs/06c_rgm_atari.ipynb #71693483
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
