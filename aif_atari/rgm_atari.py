@@ -7,9 +7,9 @@ __all__ = ['aif_rgm_atari', 'aif_rgm_versus', 'k_means', 'Codebook', 'recognise'
            'forecast_counts', 'RGMAtariConfig', 'grow_and_foresee', 'run_rgm_atari', 'small_screens', 'ToyPixels',
            'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses', 'run_versus']
 
-# %% ../nbs/06c_rgm_atari.ipynb #d4f94d4a
+# %% ../nbs/06c_rgm_atari.ipynb #71693483
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +27,7 @@ from .rgm import *
 from .rgm_play import *
 from .rgm_figures import *
 
-# %% ../nbs/06c_rgm_atari.ipynb #839bc79b
+# %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(
     x,          # (n, d) points
     K:int,
@@ -44,6 +44,7 @@ def k_means(
         c = np.stack([x[k == i].mean(0) if (k == i).any() else c[i] for i in range(K)])
     return c
 
+# %% ../nbs/06c_rgm_atari.ipynb #815e3803
 class Codebook:
     "K clusters at each place of a VAE's latent grid."
     def __init__(self, vae:VAE,
@@ -83,7 +84,7 @@ def recognise(
         x = np.stack([a, u], 2)
     return out
 
-# %% ../nbs/06c_rgm_atari.ipynb #bd2a2a00
+# %% ../nbs/06c_rgm_atari.ipynb #8065dc7e
 def forecast(
     model:DirichletRGM,
     o,              # (T, *space) integers
@@ -100,6 +101,7 @@ def forecast(
         prior = advance(rgm.top.B, pi, q, doubt)
     return np.stack(out)
 
+# %% ../nbs/06c_rgm_atari.ipynb #67748b85
 def simple_forecasts(
     train,      # (n, ...) integers, frames in order
     o,          # (T, ...) integers, of which each frame is predicted from the one before
@@ -116,6 +118,7 @@ def simple_forecasts(
     sure = lambda guess: np.concatenate([marginal[None], 0.99*np.eye(K)[guess] + 0.01/K])
     return {'marginal': np.repeat(marginal[None], len(y), 0), 'copy last': sure(y[:-1]), 'Markov': np.concatenate([marginal[None], follows[places, y[:-1]]]), 'nearest memory': sure(x[near])}
 
+# %% ../nbs/06c_rgm_atari.ipynb #ba214350
 def forecast_counts(
     p,          # (T, locations, K)
     o           # (T, ...) integers
@@ -136,7 +139,7 @@ class RGMAtariConfig:
     seed:int=0                  # of the games and of the clusters
     output_dir:str='results'    # where to write rgm_atari_GAME_SEED.json
 
-# %% ../nbs/06c_rgm_atari.ipynb #a45328ee
+# %% ../nbs/06c_rgm_atari.ipynb #85a0f85d
 def grow_and_foresee(codes, pieces, K)->dict:
     "Grow a model from codes and foresee pieces: structure, what is known at each level, seconds, and counts piece by piece."
     tick = time.process_time(); rgm, s = learn_structure(codes, K); seconds = time.process_time() - tick
@@ -147,6 +150,7 @@ def grow_and_foresee(codes, pieces, K)->dict:
     return dict(frames=len(codes), states=[sum(len(g.A) for g in groups) for groups in rgm.levels], events=len(s), different=len(rgm.top.A), known=known.tolist(),
                 structure_seconds=seconds, foresee_seconds_a_frame=(time.process_time() - tick)/sum(map(len, pieces)), counts=counts)
 
+# %% ../nbs/06c_rgm_atari.ipynb #9880f2bf
 def run_rgm_atari(cfg:RGMAtariConfig)->dict:
     "Grow the renormalising generative model from real Atari play, and measure its forecasts on held-out games."
     name = find_game(cfg.env_name)[1]; vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
@@ -155,7 +159,7 @@ def run_rgm_atari(cfg:RGMAtariConfig)->dict:
     for k in ('clusters', 'pieces', 'length'): check(getattr(cfg, k) >= 2, f'{k} must be at least 2, not {getattr(cfg, k)}.')
     held_out = play(CollectConfig(cfg.env_name, num_episodes=cfg.pieces, max_steps=500, seed=1_000_042 + cfg.seed), progress=False)
     eps, part = [], 0
-    while sum(e.num_frames for e in eps) < cfg.frames: eps.append(play(CollectConfig(cfg.env_name, num_episodes=8, max_steps=800, seed=1000*cfg.seed + part), progress=False)); part += 1
+    while sum(e.num_frames for e in eps) < cfg.frames: eps.append(play(CollectConfig(cfg.env_name, num_episodes=min(8, cfg.frames//600), max_steps=800, seed=1000*cfg.seed + part), progress=False)); part += 1
     frames = np.concatenate([e.frames for part in eps for e in part])[:cfg.frames]
     book = Codebook(vae, frames, cfg.clusters, cfg.seed); codes, pieces = book.codes(frames), [book.codes(e.frames[-cfg.length:]) for e in held_out]
     out = dict(settings=asdict(cfg), sizes=[grow_and_foresee(codes[:n], pieces, cfg.clusters) for n in (cfg.frames//8, cfg.frames//4, cfg.frames//2, cfg.frames)])
@@ -165,7 +169,7 @@ def run_rgm_atari(cfg:RGMAtariConfig)->dict:
 
 aif_rgm_atari = command(RGMAtariConfig, 'aif_rgm_atari')(run_rgm_atari)
 
-# %% ../nbs/06c_rgm_atari.ipynb #3c200807
+# %% ../nbs/06c_rgm_atari.ipynb #c7573def
 def small_screens(game, o, size=64)->np.ndarray:
     "Toy screens (n, 12, 9) as frames (n, size, size, 3) uint8."
     kinds, which = np.unique(np.asarray(o).reshape(len(o), -1), axis=0, return_inverse=True)
@@ -173,6 +177,7 @@ def small_screens(game, o, size=64)->np.ndarray:
     image = np.einsum('ih,nhwc,jw->nijc', area_weights(size, 8*ROWS), image, area_weights(size, 8*COLS), optimize=True)
     return np.rint(255*image.clip(0, 1)).astype(np.uint8)[which.ravel()]
 
+# %% ../nbs/06c_rgm_atari.ipynb #a0b4b85a
 class ToyPixels:
     "A toy game as chapter 00 plays games: frames in, actions out; a hit gains a point and a miss loses one."
     action_names = list(ToyPong.actions)
@@ -184,6 +189,7 @@ class ToyPixels:
         _, r, no, _, info = self.env.step(actions); o, lives = self._seen()
         return o, r - info['miss'], no, no.copy(), lives
 
+# %% ../nbs/06c_rgm_atari.ipynb #bd4eb1ec
 def toy_play(name, episodes, steps, seed, policy=None, num_envs=8)->Episodes:
     "Episodes of a toy game in pixels; random moves, held for two steps, by default."
     cfg = CollectConfig(name.title(), num_episodes=episodes, max_steps=steps, seed=seed, hold=2, num_envs=num_envs)
@@ -210,7 +216,7 @@ class VersusConfig:
     seed:int=0
     output_dir:str='results'    # where to write rgm_versus_GAME_ARM_SEED.json
 
-# %% ../nbs/06c_rgm_atari.ipynb #20147ddb
+# %% ../nbs/06c_rgm_atari.ipynb #34619ca2
 def deep_learner(name, eps:Episodes, cfg:VersusConfig, folder)->tuple:
     "Teach eyes, imagination and habit on play of a toy game: the mind, and the core-seconds of each part."
     train = TrainAgentConfig(env_name=name.title(), seed=cfg.seed, model_steps=120, habit_steps=cfg.habit_steps, fire_lives=False, output_dir=str(folder))
@@ -222,6 +228,7 @@ def deep_learner(name, eps:Episodes, cfg:VersusConfig, folder)->tuple:
     learn_habit(World(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False); lap('habit')
     return Mind(vae, model, habit, lv_q).eval(), seconds
 
+# %% ../nbs/06c_rgm_atari.ipynb #dfdef3f6
 def hits_and_misses(eps:Episodes)->list: return [dict(frames=len(e.frames), hits=int((e.rewards > 0).sum()), misses=int((e.rewards < 0).sum())) for e in eps]
 
 def run_versus(cfg:VersusConfig)->dict:

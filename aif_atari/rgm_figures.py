@@ -40,7 +40,7 @@ def expert(name, seed, frames=PLAYED, **settings):
     agent = RGMAgent(rgm, goals, RGMConfig(**settings))
     return agent, play_toy(TOYS[name], agent, frames, seed)
 
-# %% ../nbs/06b_rgm_figures.ipynb #ebdd7aca
+# %% ../nbs/06b_rgm_figures.ipynb #3343fb45
 def orbits(
     o,          # (T, 12, 9) screens
     k=3         # singular vectors
@@ -51,6 +51,7 @@ def orbits(
     u = vector[:, ::-1][:, :k]
     return u*np.sign(u.sum(0))
 
+# %% ../nbs/06b_rgm_figures.ipynb #9103bae3
 def _orbit(ax, u, hit, i, j):
     ax.plot(u[:, i], u[:, j], color='cyan', lw=0.5); ax.plot(u[:, i], u[:, j], 'o', mfc='none', mec='b', ms=3, mew=0.6)
     ax.plot(u[hit, i], u[hit, j], 'o', mfc='none', mec='r', ms=7, mew=0.8)
@@ -66,12 +67,13 @@ def figure_25(seed=42):
     different = lambda o: len(np.unique(o.reshape(len(o), -1), axis=0))
     return fig, dict(frames_selected=len(u), frames_seen=selected.seen, hits=int(hit.sum()), different_screens=different(selected.o), different_screens_with_a_hit=different(selected.o[hit]))
 
-# %% ../nbs/06b_rgm_figures.ipynb #111dfd4e
+# %% ../nbs/06b_rgm_figures.ipynb #5d42cd96
 def steps_of(B)->np.ndarray:
     "(n, 3) the ones of B: state that follows, state, path."
     s, u = np.nonzero(B >= 0)
     return np.stack([B[s, u], s, u], 1)
 
+# %% ../nbs/06b_rgm_figures.ipynb #c7018c1e
 def _spy(ax, steps, size, title):
     ax.plot(steps[:, 1], steps[:, 0], '.k', ms=2); ax.set(xlim=(-1, size), ylim=(size, -1), title=title, aspect='equal'); ax.grid(False)
 
@@ -84,7 +86,7 @@ def figure_26(seed=42):
     left.set(title='Paths to hits', xlabel='latent states', ylabel='time steps'); _spy(right, steps_of(B), len(d), 'Allowable transitions'); right.set(xlabel='latent states', ylabel='latent states'); plt.close(fig)
     return fig, dict(events=len(d), goals=len(goals), transitions=len(steps_of(B)), within_16=float(np.mean(d <= 16)), most_steps=int(d[np.isfinite(d)].max()), no_way=int(np.isinf(d).sum()))
 
-# %% ../nbs/06b_rgm_figures.ipynb #8b280be9
+# %% ../nbs/06b_rgm_figures.ipynb #838f2d50
 def predicted_outcomes(
     agent:RGMAgent,
     level:int           # from 1
@@ -94,6 +96,7 @@ def predicted_outcomes(
     if level == 1: return np.stack([f.ravel() for f in kept], 1), None
     return tuple(np.stack([np.concatenate(step[i]) for step in kept], 1) for i in (0, 1))
 
+# %% ../nbs/06b_rgm_figures.ipynb #643f2aaa
 def _beliefs(ax, p, title): ax.imshow(1 - p, cmap='gray', aspect='auto', vmin=0, vmax=1, interpolation='antialiased', interpolation_stage='data', extent=(0.5, p.shape[1]+0.5, len(p), 0)); ax.set_title(title); ax.grid(False)
 
 def _transitions(fig, spec, B):
@@ -103,6 +106,7 @@ def _transitions(fig, spec, B):
     for u, cell in enumerate(spec.subgridspec(1, U)):
         ax, mine = fig.add_subplot(cell), steps[steps[:, 2] == u]; _spy(ax, mine, size, f'u = {u+1}'); ax.set_xlabel(f'nz = {len(mine)}')
 
+# %% ../nbs/06b_rgm_figures.ipynb #df9f14c3
 def draw_expert(agent:RGMAgent, game, played:Played):
     "The layout of Figures 27 and 28."
     figure_style(); fig = plt.figure(figsize=(7.5, 9.5)); grid = fig.add_gridspec(6, 4, height_ratios=[1, 1, 1, 1, 1.1, 1.1]); half = lambda i, j: fig.add_subplot(grid[i, 2*j:2*j+2])
@@ -118,7 +122,7 @@ def draw_expert(agent:RGMAgent, game, played:Played):
     plt.close(fig)
     return fig
 
-# %% ../nbs/06b_rgm_figures.ipynb #9b16c693
+# %% ../nbs/06b_rgm_figures.ipynb #2096ed00
 def play_numbers(played:Played)->dict: return dict(frames=len(played.o), hits=int(played.hit.sum()), misses=int(played.miss.sum()))
 def structure_numbers(name, seed)->dict:
     "What the paper reports about selection and structure."
@@ -126,6 +130,7 @@ def structure_numbers(name, seed)->dict:
     return dict(selected=len(selected.o), seen=selected.seen, tries=selected.tries, levels=[len(g) for g in rgm.levels], states=[sum(len(g.A) for g in groups) for groups in rgm.levels], events=len(rgm.top.A), paths=len(steps),
                 steps=steps.tolist(), steps_total=int(steps.sum()), goals=len(goals), within_16=float(np.mean(d <= 16)), most_steps=int(d[np.isfinite(d)].max()), seconds=seconds)
 
+# %% ../nbs/06b_rgm_figures.ipynb #23233229
 def figure_expert(name, seed):
     "A game of the expert's, drawn. Returns the figure and its numbers."
     agent, played = expert(name, seed); elbo = np.sum(agent.record['elbo'], 1)
@@ -148,7 +153,7 @@ def make_figure(
     write_json(folder/f'figure_{number}.json', dict(figure=str(number), seed=seed, numbers=numbers, wall_seconds=time.perf_counter() - tick, **provenance()))
     return numbers
 
-# %% ../nbs/06b_rgm_figures.ipynb #884ffaeb
+# %% ../nbs/06b_rgm_figures.ipynb #45511a21
 RGM_ARMS = {'all of it': {}, 'no plan': dict(force=0), 'no learning': dict(learning=False), 'no selection': {}, 'no selection, no plan': dict(force=0), 'random play': None}
 
 def plain_model(name, seed):
@@ -157,6 +162,7 @@ def plain_model(name, seed):
     rgm, events = learn_structure(game.see(s[:, 0]), K=5)
     return rgm, goal_events(events, game.hit(s[:, 0]), rgm.span)
 
+# %% ../nbs/06b_rgm_figures.ipynb #375073e8
 def play_arm(name, arm, seed, frames=PLAYED)->dict:
     "One game, with a part of the agent taken away."
     settings, game = RGM_ARMS[one_of(arm, list(RGM_ARMS), 'arm')], TOYS[name]
@@ -173,7 +179,7 @@ class RGMRunConfig:
     seeds:int=20                # seeds 0, 1, 2, ...
     output_dir:str='results'    # where to write rgm_WHAT.json
 
-# %% ../nbs/06b_rgm_figures.ipynb #23ff499a
+# %% ../nbs/06b_rgm_figures.ipynb #b6adbc61
 def measure_cost(most=100_000)->list:
     "What structure learning costs as frames grow, on selected play of Pong and Breakout."
     rows = []
@@ -183,6 +189,7 @@ def measure_cost(most=100_000)->list:
         for r in rows[-7:]: print(r, flush=True)
     return rows
 
+# %% ../nbs/06b_rgm_figures.ipynb #b30e59af
 def run_rgm(cfg:RGMRunConfig)->dict:
     "Measure the renormalising generative model on the paper's toy games, over seeds."
     one_of(cfg.what, [*TOYS, 'structure', 'cost'], 'measurement'); check(1 <= cfg.seeds <= 1000, f'seeds must lie between 1 and 1000, not {cfg.seeds}.'); folder = check_folder(cfg.output_dir)
