@@ -213,7 +213,7 @@ class VersusConfig:
     habit_steps:int=300         # batches of dreams
     games:int=4                 # to play
     steps:int=512               # frames of each
-    seed:int=0
+    seed:int=0                  # of play, training and the games
     output_dir:str='results'    # where to write rgm_versus_GAME_ARM_SEED.json
 
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2

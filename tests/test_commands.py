@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest, torch
 from PIL import Image
 
+from aif_atari.agent import PlayConfig, TrainAgentConfig
+from aif_atari.compare import CompareConfig
 from aif_atari.core import field_docs, read_json
 from aif_atari.data import CollectToFile, load_episodes
 from aif_atari.eval import EvalVAEConfig
 from aif_atari.imagine import EvalTransitionConfig
 from aif_atari.remedies import RemedyConfig
 from aif_atari.reproduce import ReproduceConfig
+from aif_atari.rgm_atari import RGMAtariConfig, VersusConfig
+from aif_atari.rgm_figures import RGMRunConfig
+from aif_atari.search_speed import SearchSpeedConfig
 from aif_atari.sight import SeeConfig
 from aif_atari.speed import SpeedConfig
 from aif_atari.transition import TrainTransitionConfig
@@ -19,14 +24,16 @@ from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_chec
 from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 
 TRAIN, EVAL, RESUME = f'aif_train_vae {TINY} --output_dir new', f'aif_eval_vae {FRESH} --frame_size 32 --model_path', f'aif_train_vae {TINY} --output_dir'
-COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_eval_transition=EvalTransitionConfig, aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
+COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_eval_transition=EvalTransitionConfig,
+                aif_train_agent=TrainAgentConfig, aif_play=PlayConfig, aif_compare=CompareConfig, aif_search_speed=SearchSpeedConfig, aif_rgm=RGMRunConfig, aif_rgm_atari=RGMAtariConfig, aif_rgm_versus=VersusConfig,
+                aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
 
 
 @pytest.mark.parametrize('name', COMMANDS)
 def test_help_names_every_setting_with_its_comment(name, tmp_path):
     done, docs = run(f'{name} --help', tmp_path), field_docs(COMMANDS[name])
     assert done.code == 0 and not done.err and all(docs.values())
-    for field, comment in docs.items(): assert f'--{field} ' in done.out and comment in done.out, field
+    for field, comment in docs.items(): assert (f'--{field} ' in done.out or f'--no-{field} ' in done.out) and comment in done.out, field
 
 
 # What one types by mistake, and what the answer has to name; every path is one of `place`
@@ -49,6 +56,10 @@ MISTAKES = {
     'aif_train_vae --device gpu9': "no device 'gpu9'|cpu",
     'aif_speed --seconds 0': 'seconds must be positive',
     'aif_reproduce --preset quik': "no preset 'quik'|quick",
+    'aif_reproduce --figure 29': "no figure '29'|28",
+    'aif_rgm --what cots': 'cost',
+    'aif_play': 'Name one agent',
+    'aif_train_transition --hard 1': 'hard is a share',
     'aif_reproduce --seeds 1;2': 'seeds should look like 42 or 42,43',
     'aif_reproduce --output_dir file/run': "Can't write|file/run|directory",
     'aif_collect --num_episodes 1 --max_steps 5 --output_file file/e.npz': "Can't write file: ",
