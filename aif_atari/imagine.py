@@ -407,7 +407,7 @@ def plot_horizon(
 ):                  # the figure
     "Against steps ahead: share of frames in which the thing is near its place, and latent error."
     figure_style()
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.4))
     names = dict(grid='ours, on a grid', vector='GRU with 64 units')
     for (k, rs), c in zip(dreams.items(), COLOURS):
         _curve(left, names[k], [r['places'][thing]['imagined'] for r in rs], c, scale=100); _curve(right, names[k], [r['latent']['imagined'] for r in rs], c)
@@ -416,7 +416,8 @@ def plot_horizon(
     for ax, tables, scale in ((left, one['places'][thing], 100), (right, one['latent'], 1)):
         for m in looks: m in tables and _curve(ax, m, [tables[m]], *looks[m], scale)
     left.set(xlabel='steps ahead', ylabel=f'{thing} within 3 pixels (%)', ylim=(-3, 103)); right.set(xlabel='steps ahead', ylabel="latent error, relative to the mean's", ylim=(0, 2))
-    for ax in (left, right): ax.legend(fontsize=8); ax.set_xticks([1, 5, 10, 15, 20])
+    left.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5)); right.legend(fontsize=8)
+    for ax in (left, right): ax.set_xticks([1, 5, 10, 15, 20])
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #eb79203f
