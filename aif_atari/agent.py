@@ -542,7 +542,7 @@ def decision_widget(
     return widgets.VBox([where, widgets.HBox([picture, widgets.VBox([*buttons, back])]), text])
 
 # %% ../nbs/05a_agent.ipynb #0bd5fe46
-def tree_layout(d:Decision)->list:      # (parent, child, action) of each edge; and (depth, height) of each node
+def tree_layout(d:Decision)->tuple:     # a list of (parent, child, action), one an edge; a dictionary from node to (depth, height)
     "Where to draw the nodes: depth along x, leaves one below the other along y."
     edges, at, leaves = [], {}, 0
     def place(node, depth):
