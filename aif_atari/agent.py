@@ -378,6 +378,7 @@ def terms_of_actions(
     _, terms, p = World(agent.model, agent.world.lv_q, all_terms).imagine(tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A))
     return terms, p
 
+# %% ../nbs/05a_agent.ipynb #51e08186
 class Watcher:
     "A policy that remembers, for one of its games, the visits and the terms of G of each action, frame by frame."
     def __init__(self, agent, slot=0): self.agent, self.slot, self.log, self.over = agent, slot, [], False
@@ -392,6 +393,7 @@ class Watcher:
         if self.log and not self.over: self.log[-1]['a'] = int(actions[self.slot])
         self.agent.told(actions, fresh); self.over |= bool(fresh[self.slot])
 
+# %% ../nbs/05a_agent.ipynb #b76ed9f0
 @torch.no_grad()
 def watch(
     mind:Mind,
