@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind', 'save_mind',
-           'load_mind', 'TrainAgentConfig', 'Keeper', 'join', 'play_steps', 'teach_eyes', 'teach_imagination',
-           'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent', 'round_line', 'PlayConfig',
-           'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'load_player', 'game_of', 'play_games', 'Decision',
-           'decision_text', 'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision']
+           'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes',
+           'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent',
+           'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'load_player',
+           'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout', 'plot_tree',
+           'plot_decision']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
@@ -49,14 +50,16 @@ def returns_of(
 # %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:int=1500        # batches of dreams in the first round
-    habit_more:int=1000         # and in each later round
+    habit_steps:int=500         # batches of dreams in the first round
+    habit_more:int=300          # and in each later round
     starts:int=64               # B, real states that imagination starts from
     dream:int=15                # H, steps of each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
     passes:int=4                # times that each dream is learned from
+    minibatch:int=480           # imagined steps that are learned from at once
     clip:float=0.2              # epsilon, how far the habit may move from what it was in the dream
     entropy:float=0.01          # eta, weight of the habit's entropy
+    from_search:float=0.1       # weight of the cross-entropy with what the search has found
     habit_lr:float=5e-4         # peak step size of Adam
     mixed_precision:str='auto'  # dream in bfloat16 where it is fast: auto, on or off
 
@@ -69,10 +72,10 @@ def dream(
     cfg         # a `HabitConfig` with `discount`
 )->dict:        # tensors with a row for each of the H x B steps: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
     "Imagine, acting by habit, and see what came of it."
-    rows, (logits, v), half = [], habit(state), use_bfloat16(cfg.mixed_precision, 'cpu')
+    rows, (logits, v) = [], habit(state)
     for _ in range(cfg.dream):
         choice = torch.distributions.Categorical(logits=logits); a = choice.sample()
-        with torch.autocast('cpu', torch.bfloat16, enabled=half): after, terms, p = world.imagine(state, a)
+        after, terms, p = world.imagine(state, a)
         logits, v_after = habit(after)
         rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
         state, v = after, v_after
@@ -102,10 +105,11 @@ def learn_habit(
     cfg,                    # a `HabitConfig` with `discount`
     seed=0,
     visits=None,            # (N, A) what the search found at each frame of `beliefs`, rows of nan where there was none
+    recent=0,               # rows at the end of `beliefs` from which half of the dreams begin; by default none is preferred
     progress=True
 )->list:                    # a dict of means for every tenth of the batches
     "Teach habit and critic in imagination, and the habit also what searches have found."
-    rng, W, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, torch.optim.Adam(habit.parameters(), cfg.habit_lr)
+    rng, W, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True)
     torch.manual_seed(seed)
     fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, cfg.habit_steps, 0.05))
     first, log, sums = window_starts(beliefs, W), [], []
@@ -115,17 +119,21 @@ def learn_habit(
     def state_at(first):
         rows = torch.as_tensor(first[:, None] + np.arange(W))
         return beliefs.mu[rows[:, -1]], world.model.look(beliefs.mu[rows], beliefs.actions[rows[:, :-1]])
+    draw = preferring(rng, np.arange(len(first)), np.searchsorted(first, len(beliefs.mu) - recent))
+    half = lambda: torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, 'cpu'))
     def learn(loss): opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(habit.parameters(), 5.); opt.step()
     for step in tqdm(range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True):
-        i, j = rng.integers(len(first), size=(2, cfg.starts))
-        d = dream(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
+        i, j = draw(cfg.starts), draw(cfg.starts)
+        with half(): d = dream(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
         sums.append({k: d.pop(k).item() for k in ('G', 'value', 'entropy')})
         for _ in range(cfg.passes):
-            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a'])//256)): learn(habit_loss(habit, {k: x[part] for k, x in d.items()}, cfg))
+            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a'])//cfg.minibatch)):
+                with half(): loss = habit_loss(habit, {k: x[part] for k, x in d.items()}, cfg)
+                learn(loss)
         if len(searched):
-            f = rng.choice(searched, 256)
-            loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float()); learn(0.3*loss)
-            sums[-1]['from_search'] = loss.item()
+            f = rng.choice(searched, 64)
+            with half(): loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float())
+            learn(cfg.from_search*loss); sums[-1]['from_search'] = loss.item()
         fall.step()
         if (step+1) % max(1, cfg.habit_steps//10) == 0: log.append(dict(step=step+1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]}); sums = []
     return log
@@ -167,14 +175,14 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     hold:int=8                  # steps for which random play holds an action
     num_simulations:int=25      # N, steps imagined for one decision while it collects
     omega:float=1.0             # precision over actions while it collects; infinite takes the best
-    rounds:int=5                # of playing and learning; the first plays at random
-    first_steps:int=40000       # agent steps of random play, at least
-    round_steps:int=12000       # agent steps of own play in each later round, at least
+    rounds:int=11               # of playing and learning; the first plays at random
+    first_steps:int=20000       # agent steps of random play, at least
+    round_steps:int=8000        # agent steps of own play in each later round, at least
     budget:int=100000           # agent steps of the real game, at most
-    vae_epochs:int=12           # passes of the VAE over the first round's frames
-    vae_more:int=2              # and over all frames in each later round
+    vae_epochs:int=15           # passes of the VAE over the first round's frames
+    vae_more:int=1              # and, in each later round, over that round's and as many from before
     model_epochs:int=20         # epochs of the transition model in the first round
-    model_more:int=6            # and in each later round
+    model_more:int=3            # and in each later round
     model_steps:int=400         # batches an epoch
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
@@ -197,6 +205,15 @@ class Keeper:
             w = np.array(next(turn[slot]))[:n-1]
             out.append(np.concatenate([w, np.full((n-len(w), w.shape[1]), np.nan)]))
         return np.concatenate(out)
+
+def some_of(
+    eps:Episodes,
+    most:int,   # frames
+    seed=0
+)->Episodes:    # at least one episode
+    "Whole episodes, drawn at random."
+    order = np.random.default_rng(seed).permutation(len(eps)); n = np.cumsum(eps.lengths[order])
+    return eps.subset(np.sort(order[:max(1, (n <= most).sum())]))
 
 def join(
     parts:list      # `Episodes` of the same game
@@ -233,12 +250,13 @@ def play_steps(
 # %% ../nbs/05a_agent.ipynb #2cb528a2
 def teach_eyes(
     cfg:TrainAgentConfig,
-    eps:Episodes,   # all kept so far
+    rounds:list,    # `Episodes` of each round so far
     folder,         # of the round
     epochs:int,
     before=None     # VAE to go on from
 )->VAE:
-    "Train the VAE of chapter 03b on the frames kept so far."
+    "Train the VAE of chapter 03b on the frames of the last round, and on as many from before."
+    eps = join([*([some_of(join(rounds[:-1]), rounds[-1].num_frames, cfg.seed)] if len(rounds) > 1 else []), rounds[-1]])
     vae_cfg = replace(variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs), lr=2e-3 if before is None else 5e-4, output_dir=str(folder/'vae'), frame_size=cfg.frame_size)
     folder = check_folder(vae_cfg.output_dir); data = FrameData(eps, vae_cfg, 'cpu', 1, vae_cfg.collage)
     torch.manual_seed(cfg.seed)
@@ -250,24 +268,26 @@ def teach_eyes(
 
 def teach_imagination(
     cfg:TrainAgentConfig,
-    eps:Episodes,
+    rounds:list,
     vae:VAE,
     folder,
     epochs:int,
     before=None     # transition model to go on from
 )->tuple:           # model, and `Beliefs` of all frames, in their order
-    "Train the transition model of chapter 04 on beliefs about the frames kept so far."
-    first = before is None
+    "Train the transition model of chapter 04 on beliefs about all frames, half of the time about those of the last round."
+    first, eps = before is None, join(rounds)
     t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=20, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
-    train, val = (beliefs_of(vae, e) for e in split_episodes(eps, t.val_split, cfg.seed))
+    beliefs = beliefs_of(vae, eps); split = [split_episodes(e, t.val_split, cfg.seed + k) for k, e in enumerate(rounds)]
+    train, val = (beliefs_of(vae, join(side)) for side in zip(*split))
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, t))
     if first: model.take_units(train.mu)
     else: model.load_state_dict(before.state_dict())
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed), t, 'TransitionModel')
-    return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs_of(vae, eps)
+    recent = 0 if first else split[-1][0].num_frames
+    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, recent=recent), t, 'TransitionModel')
+    return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61
 def look_at(
@@ -313,18 +333,18 @@ def learn_round(
     cfg:TrainAgentConfig,
     k:int,
     folder,
-    eps:Episodes,       # all kept so far
-    visits,             # (num_frames, A)
+    rounds:list,        # `Episodes` of each round so far
+    visits,             # (num_frames, A) of the last round
     mind=None           # of the round before
 )->Mind:
     "Teach eyes, imagination and habit, or read from the folder what was learned."
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
-    vae = teach_eyes(cfg, eps, folder, cfg.vae_more if mind else cfg.vae_epochs, mind and mind.vae)
-    model, beliefs = teach_imagination(cfg, eps, vae, folder, cfg.model_more if mind else cfg.model_epochs, mind and mind.model)
+    vae = teach_eyes(cfg, rounds, folder, cfg.vae_more if mind else cfg.vae_epochs, mind and mind.vae)
+    model, beliefs = teach_imagination(cfg, rounds, vae, folder, cfg.model_more if mind else cfg.model_epochs, mind and mind.model)
     torch.manual_seed(cfg.seed + k); habit = Habit(model)
     if mind: habit.load_state_dict(mind.habit.state_dict())
-    lv_q = beliefs.lv.mean(0)
-    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, visits)
+    lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
+    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), len(visits) if mind else 0)
     mind = Mind(vae, model, habit, lv_q).eval()
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
@@ -333,15 +353,15 @@ def learn_round(
 def train_agent(cfg):
     "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
     check_train_agent(cfg)
-    folder, mind, kept, visits = open_run(cfg), None, [], []
+    folder, mind, kept = open_run(cfg), None, []
     write_json(folder/'config.json', asdict(cfg))
     for k in range(cfg.rounds):
         here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
         spent = sum(int((e.lengths-1).sum()) for e in kept)
         if spent >= cfg.budget: break
-        eps, v = play_round(cfg, k, here, mind, spent)
-        kept.append(eps); visits.append(v)
-        mind = learn_round(cfg, k, here, join(kept), np.concatenate(visits), mind)
+        eps, visits = play_round(cfg, k, here, mind, spent)
+        kept.append(eps)
+        mind = learn_round(cfg, k, here, kept, visits, mind)
         report = read_json(here/'report.json')
         if not done: write_json(here/'report.json', report := report | dict(core_seconds=report.get('core_seconds', 0) + time.process_time() - start))
         print(round_line(report), flush=True)

@@ -18,6 +18,7 @@ from torch import nn
 from .core import *
 from .data import *
 from .vae import *
+from .train import *
 from .transition import *
 
 # %% ../nbs/05_mcts_agent.ipynb #a7aaabd3
@@ -269,19 +270,22 @@ class Habit(nn.Module):
     ):
         super().__init__()
         cfg, H, Z = model.cfg, model.cfg.hidden, model.cfg.latent_dim
-        if cfg.kind == 'grid': self.read, n = nn.Sequential(nn.Conv2d(2*Z + H, 16, 3, 1, 1), nn.ReLU(), nn.Flatten()), 16*cfg.latent_grid**2
-        else: self.read, n = nn.Identity(), H + cfg.z_dim
+        if cfg.kind == 'grid': self.read, n = nn.Sequential(nn.Conv2d(2*Z + H, 16, 3, 1, 1), nn.ReLU()), 16*cfg.latent_grid**2
+        else: n = H + cfg.z_dim
         self.body = nn.Sequential(nn.Linear(n, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.policy, self.critic = nn.Linear(width, cfg.num_actions), nn.Linear(width, 1)
         for layer in (self.policy, self.critic): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)      # every action alike, nothing expected
         self.register_buffer('centre', model.centre.clone()); self.register_buffer('scale', model.scale.clone())
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, state):
         "-> logits (B, A), G to come (B,) in nats."
         z, h = state
         z = (z - self.centre)/self.scale
-        x = self.body(self.read(torch.cat([z.view(len(z), -1, *h.shape[2:]), h], 1)))
-        return self.policy(x), self.critic(x)[:, 0]
+        if h.ndim == 4: x = on_grid(self.read, torch.cat([z.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1), h], -1)).flatten(1)
+        else: x = torch.cat([z, h], 1)
+        x = self.body(x)
+        return self.policy(x).float(), self.critic(x)[:, 0].float()
 
     @torch.no_grad()
     def evaluate(self, state):
@@ -297,6 +301,7 @@ class AgentConfig(SearchConfig, Preferences):
     repeat:int=1                # frames for which an action is held
     use_habit:bool=True         # let the habit be the prior of the search; else every action alike
     use_critic:bool=True        # let the critic value the search's leaves; else nothing is expected there
+    mixed_precision:str='auto'  # imagine in bfloat16 where it is fast: auto, on or off
 
 # %% ../nbs/05_mcts_agent.ipynb #ff94d9fa
 def sharpen(
@@ -348,7 +353,8 @@ class MCTSAgent:
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
         if self.age % self.cfg.repeat == 0:
-            w = self.weights(state); self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
+            with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(self.cfg.mixed_precision, 'cpu')): w = self.weights(state)
+            self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
             self.held = np.array([self.rng.choice(len(p), p=p) for p in chances])
         self.age += 1
         return self.held
@@ -361,7 +367,7 @@ class MCTSAgent:
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27
 def check_agent(cfg):
     "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense."
-    one_of(cfg.choose_by, ['search', 'habit', 'first_step'], 'way to choose_by')
+    one_of(cfg.choose_by, ['search', 'habit', 'first_step'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
     for name in ('num_simulations', 'repeat', 'samples'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     for name in ('discount', 'confidence'): check(0 < getattr(cfg, name) <= 1, f'{name} must be above 0 and at most 1, not {getattr(cfg, name)}.')
     check(cfg.omega > 0, f'omega must be positive, not {cfg.omega}.')
