@@ -6,7 +6,7 @@
 __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind', 'save_mind',
            'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes',
            'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent',
-           'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'load_player',
+           'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'player_path',
            'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout', 'plot_tree',
            'plot_decision']
 
@@ -462,10 +462,10 @@ def bars(
     return np.stack(out)
 
 # %% ../nbs/05a_agent.ipynb #df204c9b
-def load_player(cfg)->Mind:
+def player_path(cfg)->Path: # file
     "The mind that `cfg` names by `model_path` or `pretrained`."
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one agent: --pretrained breakout, or --model_path outputs/agent/mind.pt.')
-    return load_mind(Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Mind'))
+    return Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Mind')
 
 def game_of(
     mind:Mind,
@@ -478,7 +478,7 @@ def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
     check_agent(cfg)
     for name in ('episodes', 'max_steps', 'gif_frames'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    mind, folder = load_player(cfg), check_folder(cfg.output_dir)
+    path, folder = player_path(cfg), check_folder(cfg.output_dir); mind = load_mind(path)
     watcher = Watcher(mind.agent(part_of(AgentConfig, cfg), cfg.seed))
     start = time.perf_counter()
     eps = play(game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, num_envs=min(8, cfg.episodes)), watcher)
@@ -486,7 +486,7 @@ def play_games(cfg):
     seconds = time.perf_counter() - start
     print(f"mean return {eps.returns.mean():.1f} over {len(eps)} game{'s'*(len(eps) > 1)}; {1000*seconds/eps.num_frames:.1f} ms a step")
     write_bytes(folder/'play.gif', watch(mind, eps, watcher.log, most=cfg.gif_frames))
-    write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg), first_game=watcher.log))
+    write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg), sha256=file_hash(path), first_game=watcher.log))
     print(f"The first game, real | reconstructed | imagined 8 frames before, is {folder/'play.gif'}; its visits and terms of G are in {folder/'play.json'}.")
     return eps
 

@@ -76,7 +76,7 @@ def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done."
     check_agent(cfg)
     for name in ('episodes', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    mind, path = load_player(cfg), Path(cfg.model_path or pretrained_path(cfg.pretrained, 'Mind'))
+    path = player_path(cfg); mind = load_mind(path)
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_quick', 'full', 'ReproduceConfig', 'run_seed',
-           'animation', 'number_rows', 'write_report', 'check_seeds', 'reproduce_figure', 'reproduce']
+           'animation', 'number_rows', 'agent_plays', 'agent_section', 'write_report', 'check_seeds',
+           'reproduce_figure', 'reproduce']
 
 # %% ../nbs/reproduce.ipynb #61af7ff4
-import base64, html, re, time
+import base64, html, json, re, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .data import *
 from .vae import *
 from .train import *
 from .eval import *
+from .agent import PlayConfig, play_games
 from .rgm_figures import FIGURES, make_figure
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
@@ -95,12 +97,35 @@ table{border-collapse:collapse;width:100%}td,th{padding:.35rem .6rem;border-bott
 tr.ours{font-weight:600}figure{margin:2rem 0}img{max-width:100%;background:#fff}figcaption{color:#555;font-size:.9rem}code{background:#8882;padding:.1rem .3rem}.scroll{overflow-x:auto}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}figcaption{color:#aaa}td,th{border-color:#444}}"""
 
+# %% ../nbs/reproduce.ipynb #a9e17002
+def agent_plays(
+    env_name:str,
+    folder,         # where to write play.gif and play.json, or to find them
+    **changes       # of `PlayConfig`
+)->dict:            # `returns`, `lengths` and the `gif`; None where no agent ships for the game
+    "A game of the agent that ships, reusing what is done."
+    name = find_game(env_name)[1]
+    try: path = pretrained_path(name, 'Mind')
+    except InputError: print(f'No trained agent ships for {env_name}, so none plays here.'); return None
+    folder, cfg = Path(folder), PlayConfig(pretrained=name, output_dir=str(folder), **changes)
+    file = folder/'play.json'; old = read_json(file, 'game') if file.exists() else {}
+    if old.get('sha256') == file_hash(path) and old.get('config') == json.loads(json.dumps(asdict(cfg))) and (folder/'play.gif').exists(): print(f'Using the game in {file}.')
+    else: print(f'The agent that ships for {env_name} plays, with weights of its own:', flush=True); play_games(cfg); old = read_json(file)
+    return dict(returns=old['returns'], lengths=old['lengths'], gif=(folder/'play.gif').read_bytes())
+
+def agent_section(env_name, played)->str:
+    "The agent's game as a part of the page."
+    if played is None: return f'<h2>The agent</h2><p>No trained agent ships for {html.escape(env_name)}; <code>aif_train_agent</code> trains one.</p>'
+    said = f"The agent that ships with the package plays a game of {env_name}: {played['returns'][0]:g} points in {played['lengths'][0]} steps. Left, the game; in the middle, what its VAE makes of it; right, what it had imagined eight frames before."
+    return f'<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; <code>aif_train_agent</code> trains one.</p>' + _picture(played['gif'], 'image/gif', said)
+
 # %% ../nbs/reproduce.ipynb #b390e757
 def write_report(
     path,       # HTML file to write
     preset:str,
     env_name:str,
-    runs:dict   # seed -> what `run_seed` gives
+    runs:dict,  # seed -> what `run_seed` gives
+    played=None # what `agent_plays` gives
 ):
     "One self-contained page: a table, an animation and the figures."
     run = next(iter(runs.values())); folder = Path(run['folder'])
@@ -118,6 +143,7 @@ def write_report(
 <p>Compare with the mean frame and the frame before, which know nothing: a high PSNR alone says little, and the moving pixels are what a player needs.</p>
 {_picture(animation(vae, eps), 'image/gif', 'A fresh game (left) and what the VAE makes of it (right). Watch the ball.')}
 {''.join(_picture((folder/f'{n}.png').read_bytes(), 'image/png', c) for n, c in pictures)}
+{agent_section(env_name, played)}
 <p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""")
 
 # %% ../nbs/reproduce.ipynb #d48cb2ad
@@ -132,7 +158,7 @@ def reproduce_figure(cfg)->dict:
     return numbers
 
 def reproduce(cfg):
-    "Run the whole pipeline, chapter by chapter: play, train, evaluate. Ends with one HTML page to open."
+    "Run the whole pipeline, chapter by chapter: play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
     start = time.perf_counter()
     if cfg.figure: return reproduce_figure(cfg)
     one_of(cfg.preset, list(PRESETS), 'preset'); find_game(cfg.env_name); find_device(cfg.device)
@@ -142,7 +168,7 @@ def reproduce(cfg):
     for seed in cfg.seeds.split(','):
         print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
         runs[seed] = run_seed(replace(PRESETS[cfg.preset](), env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out/f'seed_{seed}')))
-    write_report(out/'report.html', cfg.preset, cfg.env_name, runs)
+    write_report(out/'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out/'agent'))
     if cfg.results_dir:
         kept = {s: {k: v for k, v in r.items() if k != 'folder'} for s, r in runs.items()}
         write_json(Path(cfg.results_dir)/f'vae_{cfg.preset}.json', dict(env_name=cfg.env_name, settings=asdict(PRESETS[cfg.preset]()), founding=FOUNDING, runs=kept, **provenance()))

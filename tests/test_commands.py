@@ -115,7 +115,7 @@ MISTAKES = {
     'aif_train_transition --short -1': 'short must be at least 0, not -1',
     'aif_train_agent --rounds 0': 'rounds must be at least 1, not 0',
     'aif_train_agent --env_name Breakuot': "no game 'breakuot'|breakout",
-    'aif_train_agent --budget 100': 'budget must be more than first_steps (40000), not 100',
+    'aif_train_agent --budget 100': 'budget must be more than first_steps (20000), not 100',
     'aif_train_agent --choose_by luck': "no way to choose_by 'luck'|search",
     'aif_play': 'Name one agent: --pretrained|--model_path',
     'aif_play --model_path torn.pt': 'torn.pt is torn or no checkpoint',
