@@ -179,6 +179,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     first_steps:int=20000       # agent steps of random play, at least
     round_steps:int=8000        # agent steps of own play in each later round, at least
     budget:int=100000           # agent steps of the real game, at most
+    recent:int=8000             # latest steps, from which half of what later rounds learn from is drawn
     vae_epochs:int=15           # passes of the VAE over the first round's frames
     vae_more:int=1              # and, in each later round, over that round's and as many from before
     model_epochs:int=20         # epochs of the transition model in the first round
@@ -274,19 +275,19 @@ def teach_imagination(
     epochs:int,
     before=None     # transition model to go on from
 )->tuple:           # model, and `Beliefs` of all frames, in their order
-    "Train the transition model of chapter 04 on beliefs about all frames, half of the time about those of the last round."
+    "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps = before is None, join(rounds)
     t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=20, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
-    beliefs = beliefs_of(vae, eps); split = [split_episodes(e, t.val_split, cfg.seed + k) for k, e in enumerate(rounds)]
-    train, val = (beliefs_of(vae, join(side)) for side in zip(*split))
+    beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])
+    split = zip(*(split_of(len(e), t.val_split, cfg.seed + k) for k, e in enumerate(rounds)))
+    train, val = (beliefs.subset(np.concatenate([f + which for f, which in zip(first_of, side)])) for side in split)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, t))
     if first: model.take_units(train.mu)
     else: model.load_state_dict(before.state_dict())
-    recent = 0 if first else split[-1][0].num_frames
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, recent=recent), t, 'TransitionModel')
+    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, recent=0 if first else cfg.recent), t, 'TransitionModel')
     return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61
@@ -304,7 +305,7 @@ def look_at(
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
-    for name in ('rounds', 'habit_steps', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    for name in ('rounds', 'habit_steps', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 
@@ -344,7 +345,7 @@ def learn_round(
     torch.manual_seed(cfg.seed + k); habit = Habit(model)
     if mind: habit.load_state_dict(mind.habit.state_dict())
     lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
-    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), len(visits) if mind else 0)
+    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
     mind = Mind(vae, model, habit, lv_q).eval()
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Episode', 'aif_collect', 'CollectConfig', 'check_collect', 'find_game', 'ALEGames', 'area_weights', 'shrink',
            'GymGames', 'Episodes', 'RandomPolicy', 'slot_seed', 'open_games', 'play', 'load_episodes', 'replay',
-           'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'window_starts', 'sequence_batches', 'scrub',
-           'png_bytes', 'gif_bytes', 'CollectToFile', 'collect']
+           'split_of', 'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'window_starts', 'sequence_batches',
+           'scrub', 'png_bytes', 'gif_bytes', 'CollectToFile', 'collect']
 
 # %% ../nbs/00_data.ipynb #bd840f17
 import itertools, json, re, zipfile
@@ -378,17 +378,25 @@ def with_ram(self:Episodes,
     return replace(self, ram=ram)
 
 # %% ../nbs/00_data.ipynb #124e1963
-def split_episodes(
-    eps:Episodes,       # at least two
+def split_of(
+    episodes:int,       # at least two
     val_split=0.1,      # share of the episodes held out, in (0, 1); at least one
     seed=42             # of the draw
-)->tuple:               # training episodes, held-out episodes
-    "Hold out whole episodes, drawn at random. Raises `InputError` where a side would be empty."
+)->tuple:               # which to train on, which are held out
+    "Hold out episodes at random. Raises `InputError` where a side would be empty."
     check(0 < val_split < 1, f'val_split must lie between 0 and 1, not {val_split}.')
-    check(len(eps) >= 2, 'At least 2 episodes are needed, so that one can be held out.')
-    n = min(max(1, round(val_split*len(eps))), len(eps)-1)
-    order = np.random.default_rng(seed).permutation(len(eps))
-    return eps.subset(np.sort(order[n:])), eps.subset(np.sort(order[:n]))
+    check(episodes >= 2, 'At least 2 episodes are needed, so that one can be held out.')
+    n = min(max(1, round(val_split*episodes)), episodes-1)
+    order = np.random.default_rng(seed).permutation(episodes)
+    return np.sort(order[n:]), np.sort(order[:n])
+
+def split_episodes(
+    eps:Episodes,
+    val_split=0.1,      # as `split_of` takes it
+    seed=42
+)->tuple:               # training episodes, held-out episodes
+    "Hold out whole episodes, drawn at random."
+    return tuple(eps.subset(side) for side in split_of(len(eps), val_split, seed))
 
 # %% ../nbs/00_data.ipynb #8f07c677
 def to_float(

@@ -53,6 +53,14 @@ def beliefs_of(
     mu, lv = (torch.cat(x) for x in zip(*z))
     return Beliefs(mu, lv, torch.as_tensor(eps.actions[rows]).long(), torch.as_tensor(outcomes_of(eps)[rows]), np.cumsum(eps.lengths) - eps.lengths, eps.lengths, len(eps.action_names))
 
+@patch
+def subset(self:Beliefs,
+    which       # (n,) indices of episodes
+)->Beliefs:
+    "Some of the episodes, in new arrays."
+    rows = np.concatenate([np.arange(s, s+n) for s, n in zip(self.starts[which], self.lengths[which])]); lengths = self.lengths[which]
+    return Beliefs(self.mu[rows], self.lv[rows], self.actions[rows], self.outcomes[rows], np.cumsum(lengths) - lengths, lengths, self.num_actions)
+
 # %% ../nbs/04_transition.ipynb #2db994eb
 def preferring(
     rng,        # a NumPy generator
