@@ -41,7 +41,11 @@ ARMS = dict(
     first_step='one step of G, and the critic',
     habit='habit alone, its best action',
     bare='search for reward, without habit and critic',
+    no_habit='search for reward, with the critic only',
+    no_critic='search for reward, with the habit only',
     search='search for reward, with habit and critic',
+    state_information='the same, also for information on z',
+    parameter_information='the same, also for information on theta',
     all_terms='search with all terms of G')
 
 def player(
@@ -58,7 +62,8 @@ def player(
     one_of(arm, list(ARMS), 'arm')
     plays = lambda mind=mind, **kw: mind.agent(replace(cfg, **kw), seed)
     return dict(random=lambda: RandomPolicy(len(names), seed), held=lambda: RandomPolicy(len(names), seed, 8), untrained=lambda: plays(untrained(mind, seed)), first_step=lambda: plays(choose_by='first_step'),
-                habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), search=plays, all_terms=lambda: plays(**ALL_TERMS))[arm]()
+                habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), no_habit=lambda: plays(use_habit=False), no_critic=lambda: plays(use_critic=False), search=plays,
+                **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS}, all_terms=lambda: plays(**ALL_TERMS))[arm]()
 
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
@@ -66,6 +71,7 @@ class CompareConfig(AgentConfig):
     model_path:str=''           # mind.pt of a trained agent
     pretrained:str=''           # or the name of shipped weights, such as breakout
     arms:str=''                 # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
+    num_simulations:int=25      # N, steps imagined for one decision
     episodes:int=30             # games for each arm
     max_steps:int=3000          # agent steps after which a game is cut
     seed:int=3_000_042          # of the games, and of whoever plays
@@ -80,7 +86,7 @@ def compare_agents(cfg):
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
-    arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 25, 100))]
+    arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
     plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir')}
     out = read_json(file, 'result') if file.exists() else {}
@@ -134,20 +140,21 @@ FOUNDING = dict(breakout=1.6)       # the founding project's best, a hierarchy o
 def plot_comparison(
     results:list
 ):              # the figure
-    "Returns of all arms; and against the number of simulations and the steps of play."
+    "Returns of all arms; and against the number of simulations, the steps of play, and the time that all of it took."
     figure_style()
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=[2, 1, 1])
+    fig, (left, middle, right, last) = plt.subplots(1, 4, figsize=(12, 4), width_ratios=[1.7, 1, 1, 1])
     game = find_game(results[0]['env_name'])[1]
     shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a)[0])
     for i, a in enumerate(shown):
         m, low, high = pooled(results, a)
-        left.barh(i, m, color=COLOURS[0] if a in ('search', 'all_terms', 'habit', 'first_step', 'bare') else '0.7'); left.plot([low, high], [i, i], color='0.2', lw=1.5)
+        left.barh(i, m, color='0.7' if a in ('random', 'held', 'untrained') or a.startswith('constant') else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
     left.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown]); left.set(xlabel='return, mean and 95 %')
     if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
     sims = sorted({int(a.removeprefix('search_')) for r in results for a in r['arms'] if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
     at = [pooled(results, 'search' if n == results[0]['settings']['num_simulations'] and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
     middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims)
     for r in results:
-        steps = np.cumsum([t['steps'] for t in r['training']]); right.plot(steps/1000, [np.mean(t['returns']) for t in r['training']], 'o-', color=COLOURS[1], ms=3)
-    right.set(xlabel='steps of play (thousands)', ylabel='return while learning')
+        returns, before = [np.mean(t['returns']) for t in r['training']], lambda k: np.cumsum([0] + [t[k] for t in r['training']][:-1])      # a round's games are played with what was learned before it
+        right.plot((before('steps') + [t['steps'] for t in r['training']])/1000, returns, 'o-', color=COLOURS[1], ms=3); last.plot(before('core_seconds')/60, returns, 'o-', color=COLOURS[1], ms=3)
+    right.set(xlabel='steps of play (thousands)', ylabel='return while learning'); last.set(xlabel='core-minutes')
     return fig
