@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind', 'save_mind',
            'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes',
-           'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'train_agent',
-           'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars', 'player_path',
-           'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout', 'plot_tree',
-           'plot_decision']
+           'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'dream_on', 'train_agent',
+           'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars',
+           'player_path', 'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout',
+           'plot_tree', 'plot_decision']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
@@ -50,8 +50,9 @@ def returns_of(
 # %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:int=500         # batches of dreams in the first round
-    habit_more:int=300          # and in each later round
+    habit_steps:int=300         # batches of dreams in the first round
+    habit_more:int=150          # and in each later round
+    habit_last:int=1500         # and after the last
     starts:int=64               # B, real states that imagination starts from
     dream:int=15                # H, steps of each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
@@ -175,15 +176,15 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     hold:int=8                  # steps for which random play holds an action
     num_simulations:int=25      # N, steps imagined for one decision while it collects
     omega:float=1.0             # precision over actions while it collects; infinite takes the best
-    rounds:int=11               # of playing and learning; the first plays at random
+    rounds:int=24               # of playing and learning, at most; the first plays at random
     first_steps:int=20000       # agent steps of random play, at least
-    round_steps:int=8000        # agent steps of own play in each later round, at least
+    round_steps:int=4000        # agent steps of own play in each later round, at least
     budget:int=100000           # agent steps of the real game, at most
     recent:int=8000             # latest steps, from which half of what later rounds learn from is drawn
     vae_epochs:int=15           # passes of the VAE over the first round's frames
     vae_more:int=1              # and, in each later round, over that round's and as many from before
-    model_epochs:int=20         # epochs of the transition model in the first round
-    model_more:int=3            # and in each later round
+    model_epochs:int=10         # epochs of the transition model in the first round
+    model_more:int=2            # and in each later round
     model_steps:int=400         # batches an epoch
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
@@ -305,7 +306,7 @@ def look_at(
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
-    for name in ('rounds', 'habit_steps', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    for name in ('rounds', 'habit_steps', 'habit_more', 'habit_last', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 
@@ -350,6 +351,18 @@ def learn_round(
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
 
+def dream_on(
+    cfg:TrainAgentConfig,
+    folder,             # of the run
+    rounds:list,        # `Episodes` of each round
+    mind                # of the last round
+)->Mind:
+    "No more play: `habit_last` more batches of dreams, or the mind that they made before."
+    if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
+    log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds), mind.habit.train(), beliefs_of(mind.vae, join(rounds)), replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
+    save_mind(mind.eval(), folder/'mind.pt', cfg, log=log)
+    return mind
+
 # %% ../nbs/05a_agent.ipynb #5d9dd6b4
 def train_agent(cfg):
     "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
@@ -363,12 +376,19 @@ def train_agent(cfg):
         eps, visits = play_round(cfg, k, here, mind, spent)
         kept.append(eps)
         mind = learn_round(cfg, k, here, kept, visits, mind)
-        report = read_json(here/'report.json')
-        if not done: write_json(here/'report.json', report := report | dict(core_seconds=report.get('core_seconds', 0) + time.process_time() - start))
-        print(round_line(report), flush=True)
-    write_bytes(folder/'mind.pt', (here/'mind.pt').read_bytes())
+        if not done: report_time(here, start)
+        print(round_line(read_json(here/'report.json')), flush=True)
+        last = here
+    start, done = time.process_time(), (folder/'mind.pt').exists()
+    mind = dream_on(cfg, folder, kept, mind)
+    if not done: report_time(last, start)
     print(f"Done: {folder/'mind.pt'}. Next: aif_play --model_path {folder/'mind.pt'}")
     return mind
+
+def report_time(folder, start):
+    "Add the computing time since `start` to a round's report."
+    report = read_json(folder/'report.json')
+    write_json(folder/'report.json', report | dict(core_seconds=report.get('core_seconds', 0) + time.process_time() - start))
 
 def round_line(r:dict)->str:
     "A round's report as a line."
