@@ -8,7 +8,7 @@ __all__ = ['aif_train_agent', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 
            'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'dream_on', 'train_agent',
            'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars',
            'player_path', 'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout',
-           'plot_tree', 'plot_decision']
+           'plot_tree', 'plot_decision', 'plot_rounds']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
@@ -625,4 +625,21 @@ def plot_decision(
     axes = bottom.subplots(1, 10)
     for ax in axes: ax.axis('off')
     for k, (ax, node) in enumerate(zip(axes, nodes)): ax.imshow(d.frame(node)); ax.set_title('seen' if k == 0 else f'{k} ahead', fontsize=8)
+    return fig
+
+# %% ../nbs/05a_agent.ipynb #98f5b347
+def plot_rounds(
+    runs:dict   # name -> the reports of a run's rounds, in order
+):              # the figure
+    "Round by round: the return, how well the loss of a life was foretold, and the share of balls that were seen."
+    figure_style()
+    fig, axes = plt.subplots(1, 3, figsize=(10, 2.8))
+    for i, (name, rounds) in enumerate(runs.items()):
+        before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1]/1000; told = [k for k, r in enumerate(rounds) if 'outcomes' in r]
+        pick = lambda f: [f(rounds[k]) for k in told]
+        axes[0].plot(before, [np.mean(r['returns']) for r in rounds], 'o-', ms=3, color=COLOURS[i], label=name)
+        axes[1].plot(before[told], pick(lambda r: r['outcomes']['loss']['calibration_error']), 'o-', ms=3, color=COLOURS[i])
+        axes[2].plot(before[told], pick(lambda r: r['ball_recall']['value']), 'o-', ms=3, color=COLOURS[i])
+    for ax, title in zip(axes, ('return', 'calibration error of loss', 'share of balls seen')): ax.set(title=title, xlabel='steps played before (thousands)')
+    axes[1].set_ylim(0); axes[0].legend()
     return fig
