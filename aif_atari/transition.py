@@ -61,7 +61,7 @@ def subset(self:Beliefs,
     rows = np.concatenate([np.arange(s, s+n) for s, n in zip(self.starts[which], self.lengths[which])]); lengths = self.lengths[which]
     return Beliefs(self.mu[rows], self.lv[rows], self.actions[rows], self.outcomes[rows], np.cumsum(lengths) - lengths, lengths, self.num_actions)
 
-# %% ../nbs/04_transition.ipynb #2db994eb
+# %% ../nbs/04_transition.ipynb #30201ba4
 def preferring(
     rng,        # a NumPy generator
     starts,     # rows to draw from
@@ -72,6 +72,7 @@ def preferring(
     if not len(recent): return lambda n: rng.choice(starts, n)
     return lambda n: np.concatenate([rng.choice(starts, n - n//2), rng.choice(recent, n//2)])
 
+# %% ../nbs/04_transition.ipynb #2db994eb
 class BeliefData:
     "Windows of beliefs for `fit`: `steps` random batches an epoch, and all held-out windows, spaced by their length."
     def __init__(self,
