@@ -370,9 +370,9 @@ def train_agent(cfg):
     folder, mind, kept = open_run(cfg), None, []
     write_json(folder/'config.json', asdict(cfg))
     for k in range(cfg.rounds):
-        here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
         spent = sum(int((e.lengths-1).sum()) for e in kept)
-        if spent >= cfg.budget: break
+        if kept and spent + cfg.max_steps > cfg.budget: break       # the longest game would not fit any more
+        here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
         eps, visits = play_round(cfg, k, here, mind, spent)
         kept.append(eps)
         mind = learn_round(cfg, k, here, kept, visits, mind)
