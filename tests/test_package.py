@@ -76,4 +76,6 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
     shipped = 'from aif_atari.train import load_pretrained; print(*(load_pretrained(n).settings["env_name"] for n in ("breakout", "pong")))'
     assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
+    assert 'mean return' in call(target/'bin'/'aif_play', '--pretrained', 'breakout', '--max_steps', '40', '--num_simulations', '5', cwd=tmp_path, **env)
+    assert (tmp_path/'outputs'/'play'/'play.gif').stat().st_size > 1000
     assert 'Done: run/best_model.pt' in call(target/'bin'/'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env)
