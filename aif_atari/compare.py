@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'CompareConfig', 'compare_agents',
-           'training_of', 'arm_line', 'load_comparison', 'pooled', 'comparison_table', 'plot_comparison']
+           'weights_hash', 'training_of', 'arm_line', 'load_comparison', 'pooled', 'comparison_table',
+           'plot_comparison']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
-import json, time
+import hashlib, json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def compare_agents(cfg):
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
     plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'ship_dir')}
     out = read_json(file, 'result') if file.exists() else {}
-    if out.get('sha256') != file_hash(path) or out.get('settings') != json.loads(json.dumps(plain)): out = dict(env_name=game.env_name, seed=mind.settings['seed'], sha256=file_hash(path), settings=plain, training=training_of(path), arms={})
+    if out.get('weights_sha256') != weights_hash(mind) or out.get('settings') != json.loads(json.dumps(plain)): out = dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=plain, training=training_of(path), arms={})
     for arm in arms:
         if arm not in out['arms']:
             policy, start = player(arm, mind, part_of(AgentConfig, cfg), cfg.seed), time.perf_counter()
@@ -101,6 +102,10 @@ def compare_agents(cfg):
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if cfg.ship_dir: ship(path, find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
+
+def weights_hash(model)->str:
+    "SHA-256 of all that a model has learned, whatever file it came from."
+    return hashlib.sha256(b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())).hexdigest()
 
 def training_of(path)->list:
     "The rounds' reports beside a mind, if they are there."
