@@ -233,21 +233,21 @@ def play_steps(
     most:int,           # agent steps, at most
     seed:int,
     agent=None          # plays; random by default
-)->tuple:               # a list of `Episodes`, and visits (num_frames, A) of all, or None
+)->tuple:               # a list of `Episodes`; visits (num_frames, A) of all, or None; and the first batch, whole, to measure on
     "Play whole episodes, a batch at a time, until `least` steps are made. Episodes that would exceed `most` are left out."
-    made, kept, steps, part = [], [], 0, 0
+    made, kept, steps, part, first = [], [], 0, 0, None
     while steps < least:
         game = replace(part_of(CollectConfig, cfg), num_episodes=cfg.num_envs, seed=seed + part)
         keeper = Keeper(agent, cfg.num_envs) if agent else None
         if agent: agent.fresh = None
-        eps = play(game, keeper, progress=False)
+        eps = play(game, keeper, progress=False); first = first or eps
         fits = steps + np.cumsum(eps.lengths - 1) <= most
         if not fits.all(): eps = eps.subset(np.where(fits)[0])
         if len(eps): made.append(eps); steps += int((eps.lengths-1).sum()); kept.append(keeper.visits(eps) if agent else None)
         if not fits.all(): break
         part += 1
     check(len(made), f'No whole episode fits into {most} steps; raise the budget.')
-    return made, (np.concatenate(kept) if agent else None)
+    return made, (np.concatenate(kept) if agent else None), first
 
 # %% ../nbs/05a_agent.ipynb #2cb528a2
 def teach_eyes(
@@ -323,11 +323,11 @@ def play_round(
     if not (folder/'report.json').exists():
         left, agent = cfg.budget - spent, mind and mind.agent(part_of(AgentConfig, cfg), cfg.seed + k)
         want = min(cfg.first_steps if k == 0 else cfg.round_steps, left)
-        parts, visits = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
+        parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
         eps = join(parts); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
         eps.save(folder/'episodes.npz'); buffer = io.BytesIO(); np.save(buffer, visits.astype(np.float32)); write_bytes(folder/'visits.npy', buffer.getvalue())
         report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), returns=eps.returns.tolist())
-        write_json(folder/'report.json', report | (look_at(mind, parts[0]) if mind else {}))
+        write_json(folder/'report.json', report | (look_at(mind, first) if mind else {}))
     return load_episodes(folder/'episodes.npz'), np.load(folder/'visits.npy')
 
 # %% ../nbs/05a_agent.ipynb #deff5315
