@@ -403,6 +403,7 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 class PlayConfig(AgentConfig):
     model_path:str=''           # mind.pt of a trained agent
     pretrained:str=''           # or the name of shipped weights, such as breakout
+    num_simulations:int=25      # N, steps imagined for one decision
     episodes:int=1              # whole games to play
     max_steps:int=3000          # agent steps after which a game is cut
     seed:int=2_000_042          # of the games

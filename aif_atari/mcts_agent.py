@@ -353,7 +353,8 @@ class MCTSAgent:
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
         if self.age % self.cfg.repeat == 0:
-            with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(self.cfg.mixed_precision, 'cpu')): w = self.weights(state)
+            half = len(frames) > 1 and use_bfloat16(self.cfg.mixed_precision, 'cpu')      # for a single game full precision is faster
+            with torch.autocast('cpu', torch.bfloat16, enabled=half): w = self.weights(state)
             self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
             self.held = np.array([self.rng.choice(len(p), p=p) for p in chances])
         self.age += 1

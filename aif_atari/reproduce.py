@@ -168,7 +168,7 @@ def reproduce(cfg):
     for seed in cfg.seeds.split(','):
         print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
         runs[seed] = run_seed(replace(PRESETS[cfg.preset](), env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out/f'seed_{seed}')))
-    write_report(out/'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out/'agent', num_simulations=25))
+    write_report(out/'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out/'agent'))
     if cfg.results_dir:
         kept = {s: {k: v for k, v in r.items() if k != 'folder'} for s, r in runs.items()}
         write_json(Path(cfg.results_dir)/f'vae_{cfg.preset}.json', dict(env_name=cfg.env_name, settings=asdict(PRESETS[cfg.preset]()), founding=FOUNDING, runs=kept, **provenance()))
