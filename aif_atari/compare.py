@@ -109,7 +109,7 @@ def weights_hash(model)->str:
 
 def training_of(path)->list:
     "The rounds' reports beside a mind, if they are there."
-    return [read_json(f) for f in sorted(Path(path).parent.glob('round_*/report.json'))]
+    return sorted((read_json(f) for f in Path(path).parent.glob('round_*/report.json')), key=lambda r: r['round'])
 
 def arm_line(arm, r)->str:
     "An arm's result as a line."
