@@ -616,16 +616,16 @@ def plot_decision(
     "The frame, the tree, what spoke for each action at the root, and what is imagined along the most visited path."
     figure_style()
     nodes, t = d.best_path(), d.table()
-    fig = plt.figure(figsize=(11, 5.6)); top, bottom = fig.subfigures(2, 1, height_ratios=[2.1, 1])
+    fig = plt.figure(figsize=(11, 6)); top, bottom = fig.subfigures(2, 1, height_ratios=[2, 1.1])
     seen, tree, *bars = top.subplots(1, 5, width_ratios=[1.3, 2.4, 0.8, 0.8, 0.8])
     seen.imshow(d.frame(0) if real is None else real); seen.set(title='the frame', xticks=[], yticks=[]); seen.grid(False)
     plot_tree(tree, d)
     for ax, (title, v) in zip(bars, {'visits': t['visits'], 'risk (nats)': t['risk'], 'mean G below': t['G below']}.items()):
         ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))]); ax.set(title=title, ylim=(len(v)-0.4, -0.6)); ax.tick_params(axis='x', labelsize=7)
         ax.set_yticks(range(len(v)), [n.lower() for n in d.names] if ax is bars[0] else ['']*len(v), fontsize=7); ax.axvline(0, color='0.4', lw=0.6)
-    axes = bottom.subplots(1, 10)
+    axes = bottom.subplots(1, 8)
     for ax in axes: ax.axis('off')
-    for k, (ax, node) in enumerate(zip(axes, nodes)): ax.imshow(d.frame(node)); ax.set_title('seen' if k == 0 else f'{k} ahead', fontsize=8)
+    for k, (ax, node) in enumerate(zip(axes, nodes[::2])): ax.imshow(d.frame(node)); ax.set_title('seen' if k == 0 else f'{2*k} ahead', fontsize=8)
     return fig
 
 # %% ../nbs/05a_agent.ipynb #98f5b347
