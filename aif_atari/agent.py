@@ -52,7 +52,7 @@ def returns_of(
 class HabitConfig:
     habit_steps:int=300         # batches of dreams in the first round
     habit_more:int=150          # and in each later round
-    habit_last:int=1500         # and after the last
+    habit_last:int=0            # and after the last, with no play to correct them
     starts:int=64               # B, real states that imagination starts from
     dream:int=15                # H, steps of each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
@@ -306,7 +306,8 @@ def look_at(
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
-    for name in ('rounds', 'habit_steps', 'habit_more', 'habit_last', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
+    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 
@@ -357,8 +358,9 @@ def dream_on(
     rounds:list,        # `Episodes` of each round
     mind                # of the last round
 )->Mind:
-    "No more play: `habit_last` more batches of dreams, or the mind that they made before."
+    "No more play: `habit_last` more batches of dreams, if any, or the mind that they made before."
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
+    if not cfg.habit_last: write_bytes(folder/'mind.pt', (folder/f'round_{len(rounds)-1}'/'mind.pt').read_bytes()); return mind
     log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds), mind.habit.train(), beliefs_of(mind.vae, join(rounds)), replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
     save_mind(mind.eval(), folder/'mind.pt', cfg, log=log)
     return mind

@@ -78,6 +78,7 @@ class CompareConfig(AgentConfig):
     seed:int=3_000_042          # of the games, and of whoever plays
     results_dir:str='results/agent' # where GAME_SEED.json is written, arm by arm; the same command again goes on
     ship_dir:str=''             # where to write the weights for shipping; nowhere by default
+    ship_name:str=''            # under which name; by default the game's
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
@@ -90,7 +91,7 @@ def compare_agents(cfg):
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'ship_dir')}
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'ship_dir', 'ship_name')}
     out = read_json(file, 'result') if file.exists() else {}
     if out.get('weights_sha256') != weights_hash(mind) or out.get('settings') != json.loads(json.dumps(plain)): out = dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=plain, training=training_of(path), arms={})
     for arm in arms:
@@ -100,7 +101,7 @@ def compare_agents(cfg):
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()))
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
-    if cfg.ship_dir: ship(path, find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
+    if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
 
 def weights_hash(model)->str:
