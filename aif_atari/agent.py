@@ -175,6 +175,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     max_steps:int=1500          # agent steps after which an episode is truncated
     hold:int=8                  # steps for which random play holds an action
     num_simulations:int=25      # N, steps imagined for one decision while it collects
+    choose_by:str='search'      # by visits while it collects
     omega:float=1.0             # precision over actions while it collects; infinite takes the best
     rounds:int=24               # of playing and learning, at most; the first plays at random
     first_steps:int=20000       # agent steps of random play, at least
@@ -424,14 +425,14 @@ def terms_of_actions(
 
 # %% ../nbs/05a_agent.ipynb #51e08186
 class Watcher:
-    "A policy that remembers, for one of its games, the visits and the terms of G of each action, frame by frame."
+    "A policy that remembers, for one of its games, what spoke for each action and the terms of its G, frame by frame."
     def __init__(self, agent, slot=0): self.agent, self.slot, self.log, self.over = agent, slot, [], False
     def __call__(self, frames):
         a, me = self.agent(frames), self.agent
         if not self.over:
             seen = me.z[self.slot:self.slot+1], me.a[self.slot:self.slot+1]
             terms, _ = terms_of_actions(me, (seen[0][:, -1], me.model.look(*seen)))
-            self.log.append(dict(visits=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}))
+            self.log.append(dict(share=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}))
         return a
     def told(self, actions, fresh):
         if self.log and not self.over: self.log[-1]['a'] = int(actions[self.slot])
@@ -472,9 +473,9 @@ def bars(
     width,          # pixels
     height=26
 )->np.ndarray:      # (n, height, width, 3) uint8
-    "For each frame: a group of bars for visits and for each term, one bar an action; the action taken is drawn darker."
-    groups = dict(visits='visits', risk='risk', state_information='info on z', parameter_information='on theta')
-    lows, out = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups} | dict(visits=(0, 1)), []
+    "For each frame: a group of bars for what it chose by and for each term, one bar an action; the action taken is red."
+    groups = dict(share='Q(a)', risk='risk', state_information='info on z', parameter_information='on theta')
+    lows, out = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups} | dict(share=(0, 1)), []
     for l in log:
         image = Image.fromarray(np.concatenate([label(groups.values(), width), np.full((height-12, width, 3), 255, np.uint8)])); draw, w = ImageDraw.Draw(image), width/len(groups)
         for g, k in enumerate(groups):
@@ -511,7 +512,7 @@ def play_games(cfg):
     print(f"mean return {eps.returns.mean():.1f} over {len(eps)} game{'s'*(len(eps) > 1)}; {1000*seconds/eps.num_frames:.1f} ms a step")
     write_bytes(folder/'play.gif', watch(mind, eps, watcher.log, most=cfg.gif_frames))
     write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg), sha256=file_hash(path), first_game=watcher.log))
-    print(f"The first game, real | reconstructed | imagined 8 frames before, is {folder/'play.gif'}; its visits and terms of G are in {folder/'play.json'}.")
+    print(f"The first game, real | reconstructed | imagined 8 frames before, is {folder/'play.gif'}; its posterior over actions and terms of G are in {folder/'play.json'}.")
     return eps
 
 aif_play = command(PlayConfig, 'aif_play')(play_games)
@@ -552,7 +553,7 @@ def table(self:Decision)->dict:     # name -> (A,) numbers; `G below` is nan for
     n, t = self.node, self.tree; visits = t.visits[self.slot, n]
     terms, p = terms_of_actions(self.agent, self.state(n))
     below = np.where(visits > 0, t.total[self.slot, n]/np.maximum(visits, 1), np.nan)
-    return {'habit': t.prior[self.slot, n], 'visits': visits, 'G below': below, **{k.replace('_', ' '): v.numpy() for k, v in terms.items()}, 'reward': p[:, 0].numpy(), 'loss': p[:, 1].numpy()}
+    return {'habit': t.prior[self.slot, n], 'visits': visits, 'G below': below, 'posterior': t.posterior(np.full(len(t.envs), n))[self.slot], **{k.replace('_', ' '): v.numpy() for k, v in terms.items()}, 'reward': p[:, 0].numpy(), 'loss': p[:, 1].numpy()}
 
 @patch
 def best_path(self:Decision)->list:     # nodes
@@ -565,7 +566,7 @@ def best_path(self:Decision)->list:     # nodes
 def decision_text(d:Decision)->str:
     "The table as text, an action a line."
     t = d.table()
-    form = dict(habit='.2f', visits='d', reward='.1%', loss='.1%')
+    form = dict(habit='.2f', posterior='.2f', visits='d', reward='.1%', loss='.1%')
     return '\n'.join([f"{'':<12}" + ''.join(f'{k:>24}' for k in t)] + [f'{name:<12}' + ''.join(f'{v[a]:>24{form.get(k, ".3f")}}' for k, v in t.items()) for a, name in enumerate(d.names)])
 
 # %% ../nbs/05a_agent.ipynb #9ca37684
@@ -619,10 +620,10 @@ def plot_decision(
     figure_style()
     nodes, t = d.best_path(), d.table()
     fig = plt.figure(figsize=(11, 6)); top, bottom = fig.subfigures(2, 1, height_ratios=[2, 1.1])
-    seen, tree, *bars = top.subplots(1, 5, width_ratios=[1.3, 2.4, 0.8, 0.8, 0.8])
+    seen, tree, *bars = top.subplots(1, 6, width_ratios=[1.3, 2.2, 0.7, 0.7, 0.7, 0.7])
     seen.imshow(d.frame(0) if real is None else real); seen.set(title='the frame', xticks=[], yticks=[]); seen.grid(False)
     plot_tree(tree, d)
-    for ax, (title, v) in zip(bars, {'visits': t['visits'], 'risk (nats)': t['risk'], 'mean G below': t['G below']}.items()):
+    for ax, (title, v) in zip(bars, {'habit P(a)': t['habit'], 'risk, next step': t['risk'], 'mean G below': t['G below'], 'posterior Q(a)': t['posterior']}.items()):
         ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))]); ax.set(title=title, ylim=(len(v)-0.4, -0.6)); ax.tick_params(axis='x', labelsize=7)
         ax.set_yticks(range(len(v)), [n.lower() for n in d.names] if ax is bars[0] else ['']*len(v), fontsize=7); ax.axvline(0, color='0.4', lw=0.6)
     axes = bottom.subplots(1, 8)

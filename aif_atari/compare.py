@@ -44,7 +44,8 @@ ARMS = dict(
     bare='search for reward, without habit and critic',
     no_habit='search for reward, with the critic only',
     no_critic='search for reward, with the habit only',
-    search='search for reward, with habit and critic',
+    visits='the same as the next, but by its most visited action',
+    search='search for reward, with habit and critic; by its posterior',
     state_information='the same, also for information on z',
     parameter_information='the same, also for information on theta',
     all_terms='search with all terms of G')
@@ -63,7 +64,7 @@ def player(
     one_of(arm, list(ARMS), 'arm')
     plays = lambda mind=mind, **kw: mind.agent(replace(cfg, **kw), seed)
     return dict(random=lambda: RandomPolicy(len(names), seed), held=lambda: RandomPolicy(len(names), seed, 8), untrained=lambda: plays(untrained(mind, seed)), first_step=lambda: plays(choose_by='first_step'),
-                habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), no_habit=lambda: plays(use_habit=False), no_critic=lambda: plays(use_critic=False), search=plays,
+                habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), no_habit=lambda: plays(use_habit=False), no_critic=lambda: plays(use_critic=False), visits=lambda: plays(choose_by='search'), search=plays,
                 **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS}, all_terms=lambda: plays(**ALL_TERMS))[arm]()
 
 # %% ../nbs/05c_compare.ipynb #615a299d

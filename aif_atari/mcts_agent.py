@@ -103,6 +103,11 @@ class Tree:
         node = (total.sum(1) + self.value[self.envs, nodes])/(n.sum(1) + 1)
         return np.where(n > 0, total/np.maximum(n, 1), node[:, None])
 
+    def posterior(self, nodes)->np.ndarray: # (E, A) probabilities
+        "Prior times exp(-G), as found: what a policy is believed to be worth, in nats, against habit (Smith et al. 2022)."
+        q = self.q(nodes); w = self.prior[self.envs, nodes]*np.exp(q.min(1, keepdims=True) - q)
+        return w/w.sum(1, keepdims=True)
+
 # %% ../nbs/05_mcts_agent.ipynb #acfdbc25
 def choose(
     tree:Tree,
@@ -296,7 +301,7 @@ class Habit(nn.Module):
 # %% ../nbs/05_mcts_agent.ipynb #d0a229a1
 @dataclass
 class AgentConfig(SearchConfig, Preferences):
-    choose_by:str='search'      # search, habit, or first_step: the least G of one step and what the critic expects after it
+    choose_by:str='posterior'   # posterior: habit times exp(-G) as the search found it; search: its visits; habit; or first_step: the least G of one step and what the critic expects after it
     omega:float=math.inf        # precision over actions; infinite takes the best, 1 samples in proportion
     repeat:int=1                # frames for which an action is held
     use_habit:bool=True         # let the habit be the prior of the search; else every action alike
@@ -342,11 +347,12 @@ class MCTSAgent:
         return (prior if self.cfg.use_habit else np.full_like(prior, 1/prior.shape[1])), (value if self.cfg.use_critic else np.zeros_like(value))
 
     def weights(self, state)->np.ndarray:   # (n, A)
-        "What speaks for each action, before omega: visits, or probabilities."
+        "What speaks for each action, before omega: probabilities, or visits."
         A = self.model.cfg.num_actions
         if self.cfg.choose_by == 'habit': return self.habit.evaluate(state)[0]
-        if self.cfg.choose_by == 'search': self.tree = search(self.world, state, A, self.cfg, self.evaluate); return self.tree.visits[:, 0]
-        n = len(state[0]); after, G, alive = self.world(tuple(s.repeat_interleave(A, 0) for s in state), torch.arange(A).repeat(n))
+        n = len(state[0])
+        if self.cfg.choose_by != 'first_step': self.tree = search(self.world, state, A, self.cfg, self.evaluate); return self.tree.visits[:, 0] if self.cfg.choose_by == 'search' else self.tree.posterior(np.zeros(n, int))
+        after, G, alive = self.world(tuple(s.repeat_interleave(A, 0) for s in state), torch.arange(A).repeat(n))
         G = (G + self.cfg.discount*alive*self.evaluate(after)[1]).reshape(n, A)
         return np.exp(G.min(1, keepdims=True) - G)
 
@@ -368,7 +374,7 @@ class MCTSAgent:
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27
 def check_agent(cfg):
     "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense."
-    one_of(cfg.choose_by, ['search', 'habit', 'first_step'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
+    one_of(cfg.choose_by, ['posterior', 'search', 'habit', 'first_step'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
     for name in ('num_simulations', 'repeat', 'samples'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     for name in ('discount', 'confidence'): check(0 < getattr(cfg, name) <= 1, f'{name} must be above 0 and at most 1, not {getattr(cfg, name)}.')
     check(cfg.omega > 0, f'omega must be positive, not {cfg.omega}.')
