@@ -73,18 +73,21 @@ def player(
 def lost_lives(
     mind:Mind,
     eps:Episodes,   # its own play, with `ram`, of a game with a ball
-    within=5        # steps
+    within=10       # steps in which the loss follows
 )->dict:            # `seen` and `foreseen`, a list each with a number for each life lost; and `otherwise`, the mean chance where none was
-    "What was seen and foretold in the steps before each loss: the share of balls, and the chance of the loss."
-    d, thing, size = imagine(mind.model, mind.vae, eps, within, 10**6), things_of(eps.config['env_name'])['ball'], eps.frames.shape[1]
-    p, y = (x[:, 1] for x in outcome_chances(d, within))
-    lost, share = d.beliefs.outcomes[d.last + within-1, 1].numpy() > 0, []
+    "From the last frame with a ball in the open field: the share of the last five balls that was seen, and the foretold chance of the loss."
+    d, thing, size, W = imagine(mind.model, mind.vae, eps, within, 2000), things_of(eps.config['env_name'])['ball'], eps.frames.shape[1], mind.model.cfg.warmup_frames
+    b, (p, y) = d.beliefs, (x[:, 1] for x in outcome_chances(d, within))
+    lost, share = np.where(b.outcomes[:, 1] > 0)[0], []
     for e in eps:
         o, t = np.float32(e.frames)/255, np.arange(len(e.frames))
         share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, places(e.ram, thing, size), half_size(thing, size))[0])
-    near = np.concatenate(share)[d.last[lost][:, None] + np.arange(within)]; there = np.isfinite(near)
-    seen, some = (there & (near >= 0.5)).sum(1)/np.maximum(there.sum(1), 1), there.any(1)
-    return dict(within=within, seen=seen[some].tolist(), foreseen=p[lost][some].tolist(), otherwise=float(p[~y].mean()))
+    share = np.concatenate(share); there = np.where(np.isfinite(share))[0]; last = there[np.searchsorted(there, lost, 'right') - 1]
+    last = last[(lost - last < within) & np.isin(last + 1-W, window_starts(b, W+within))]                   # the others fell out of sight long before, or the game was over too soon
+    rows = last[:, None] + np.arange(1-W, within+1)
+    with torch.no_grad(): chances = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0)
+    near = share[last[:, None] - np.arange(5)]; seen = (near >= 0.5).sum(1)/np.isfinite(near).sum(1)
+    return dict(within=within, seen=seen.tolist(), foreseen=chances.sum(1).clamp(max=1).tolist(), otherwise=float(p[~y].mean()))
 
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
@@ -102,7 +105,7 @@ class CompareConfig(AgentConfig):
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
-    "Play all arms, and write each one's returns as it is done; of the search also how its lives were lost."
+    "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
     check_agent(cfg)
     for name in ('episodes', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     path = player_path(cfg); mind = load_mind(path)
@@ -119,9 +122,11 @@ def compare_agents(cfg):
             policy, start = player(arm, mind, part_of(AgentConfig, cfg), cfg.seed), time.perf_counter()
             eps = play(game, policy); seconds = time.perf_counter() - start
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()))
-            if arm == 'search' and 'ball' in things_of(game.env_name): out['lost'] = lost_lives(mind, eps.with_ram())
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
+    if 'lost_lives' not in out and 'ball' in things_of(game.env_name):
+        eps = play(game, player('habit', mind, part_of(AgentConfig, cfg), cfg.seed))
+        write_json(file, out := out | dict(lost_lives=lost_lives(mind, eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
 
