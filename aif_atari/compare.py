@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'lost_lives', 'CompareConfig',
            'compare_agents', 'weights_hash', 'training_of', 'arm_line', 'load_comparison', 'pooled', 'comparison_table',
-           'plot_comparison']
+           'plot_comparison', 'why_lost', 'plot_lost']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
 import hashlib, json, time
@@ -115,8 +115,9 @@ def compare_agents(cfg):
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
     plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'ship_dir', 'ship_name')}
-    out = read_json(file, 'result') if file.exists() else {}
-    if out.get('weights_sha256') != weights_hash(mind) or out.get('settings') != json.loads(json.dumps(plain)): out = dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=plain, training=training_of(path), arms={})
+    out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
+    training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
+    out = (out if all(out.get(k) == new[k] for k in ('weights_sha256', 'settings')) else new) | dict(training=training)
     for arm in arms:
         if arm not in out['arms']:
             policy, start = player(arm, mind, part_of(AgentConfig, cfg), cfg.seed), time.perf_counter()
@@ -187,8 +188,30 @@ def plot_comparison(
     sims = sorted({int(a.removeprefix('search_')) for r in results for a in r['arms'] if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
     at = [pooled(results, 'search' if n == results[0]['settings']['num_simulations'] and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
     middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims)
-    for r in results:
+    for r in filter(lambda r: r['training'], results):
         returns, before = [np.mean(t['returns']) for t in r['training']], lambda k: np.cumsum([0] + [t[k] for t in r['training']][:-1])      # a round's games are played with what was learned before it
         right.plot((before('steps') + [t['steps'] for t in r['training']])/1000, returns, 'o-', color=COLOURS[1], ms=3); last.plot(before('core_seconds')/60, returns, 'o-', color=COLOURS[1], ms=3)
     right.set(xlabel='steps of play (thousands)', ylabel='return while learning'); last.set(xlabel='core-minutes')
+    return fig
+
+# %% ../nbs/05c_compare.ipynb #d30630ae
+def why_lost(
+    r:dict,         # a comparison
+    enough=0.8,     # share of the last balls that must have been seen
+    sure=0.5        # chance from which a loss counts as foreseen
+)->dict:            # reason -> share of the lives lost
+    "What each life was lost for."
+    seen, told = np.array(r['lost_lives']['seen']) >= enough, np.array(r['lost_lives']['foreseen']) >= sure
+    return {'ball not seen': float((~seen).mean()), 'seen, loss not foreseen': float((seen & ~told).mean()), 'foreseen, not avoided': float((seen & told).mean())}
+
+def plot_lost(results:list):    # the figure
+    "Why lives were lost, seed by seed."
+    figure_style()
+    fig, ax = plt.subplots(figsize=(7, 0.7 + 0.4*len(results)))
+    for i, r in enumerate(results):
+        left = 0
+        for colour, (reason, share) in zip(('0.7', COLOURS[1], COLOURS[0]), why_lost(r).items()):
+            ax.barh(i, share, left=left, color=colour, label=reason if i == 0 else None); ax.text(left + share/2, i, f'{share:.0%}', ha='center', va='center', fontsize=8); left += share
+    ax.set_yticks(range(len(results)), [f"seed {r['seed']}" for r in results]); ax.set(xlim=(0, 1), xlabel='share of the lives lost'); ax.grid(False); ax.invert_yaxis()
+    fig.legend(loc='outside upper center', ncols=3, fontsize=8)
     return fig
