@@ -46,8 +46,8 @@ ARMS = dict(
     bare='search for reward, without habit and critic',
     no_habit='search for reward, with the critic only',
     no_critic='search for reward, with the habit only',
-    visits='the same as the next, but by its most visited action',
-    search='search for reward, with habit and critic; by its posterior',
+    visits='search for reward, by its most visited action',
+    search='search for reward, with habit and critic',
     state_information='the same, also for information on z',
     parameter_information='the same, also for information on theta',
     all_terms='search with all terms of G')
@@ -84,6 +84,7 @@ def lost_lives(
         share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, places(e.ram, thing, size), half_size(thing, size))[0])
     share = np.concatenate(share); there = np.where(np.isfinite(share))[0]; last = there[np.searchsorted(there, lost, 'right') - 1]
     last = last[(lost - last < within) & np.isin(last + 1-W, window_starts(b, W+within))]                   # the others fell out of sight long before, or the game was over too soon
+    if not len(last): return dict(within=within, seen=[], foreseen=[], otherwise=float(p[~y].mean()))
     rows = last[:, None] + np.arange(1-W, within+1)
     with torch.no_grad(): chances = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0)
     near = share[last[:, None] - np.arange(5)]; seen = (near >= 0.5).sum(1)/np.isfinite(near).sum(1)
@@ -141,7 +142,7 @@ def training_of(path)->list:
 
 def arm_line(arm, r)->str:
     "An arm's result as a line."
-    return f"{arm:<16}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games, {r['ms_per_step']:.1f} ms a step"
+    return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games, {r['ms_per_step']:.1f} ms a step"
 
 aif_compare = command(CompareConfig, 'aif_compare')(compare_agents)
 
@@ -166,8 +167,8 @@ def pooled(
 def comparison_table(results:list)->str:
     "An arm a line, best first."
     arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a)[0])
-    line = lambda a: f"{a:<18}{'{:.1f} ({:.1f} to {:.1f})'.format(*pooled(results, a)):>24}{sum(a in r['arms'] for r in results):>7}{sum(len(r['arms'][a]['returns']) for r in results if a in r['arms']):>7}{np.mean([r['arms'][a]['ms_per_step'] for r in results if a in r['arms']]):>12.1f}  {ARMS.get(a, '')}"
-    return '\n'.join([f"{'arm':<18}{'return (95 %)':>24}{'seeds':>7}{'games':>7}{'ms a step':>12}", *map(line, arms)])
+    line = lambda a: f"{a:<22}{'{:.1f} ({:.1f} to {:.1f})'.format(*pooled(results, a)):>24}{sum(a in r['arms'] for r in results):>7}{sum(len(r['arms'][a]['returns']) for r in results if a in r['arms']):>7}{np.mean([r['arms'][a]['ms_per_step'] for r in results if a in r['arms']]):>12.1f}  {ARMS.get(a, '')}"
+    return '\n'.join([f"{'arm':<22}{'return (95 %)':>24}{'seeds':>7}{'games':>7}{'ms a step':>12}", *map(line, arms)])
 
 # %% ../nbs/05c_compare.ipynb #b538044f
 FOUNDING = dict(breakout=1.6)       # the founding project's best, a hierarchy of three levels
@@ -187,7 +188,7 @@ def plot_comparison(
     if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
     sims = sorted({int(a.removeprefix('search_')) for r in results for a in r['arms'] if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
     at = [pooled(results, 'search' if n == results[0]['settings']['num_simulations'] and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
-    middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims)
+    middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims); middle.minorticks_off()
     for r in filter(lambda r: r['training'], results):
         returns, before = [np.mean(t['returns']) for t in r['training']], lambda k: np.cumsum([0] + [t[k] for t in r['training']][:-1])      # a round's games are played with what was learned before it
         right.plot((before('steps') + [t['steps'] for t in r['training']])/1000, returns, 'o-', color=COLOURS[1], ms=3); last.plot(before('core_seconds')/60, returns, 'o-', color=COLOURS[1], ms=3)
