@@ -48,8 +48,8 @@ ARMS = dict(
     no_critic='search for reward, with the habit only',
     visits='search for reward, by its most visited action',
     search='search for reward, with habit and critic',
-    state_information='the same, also for information on z',
-    parameter_information='the same, also for information on theta',
+    state_information='search for reward and for information on z',
+    parameter_information='search for reward and for information on theta',
     all_terms='search with all terms of G')
 
 def player(
