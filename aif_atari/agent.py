@@ -187,6 +187,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     model_epochs:int=10         # epochs of the transition model in the first round
     model_more:int=2            # and in each later round
     model_steps:int=400         # batches an epoch
+    warmup_frames:int=5         # frames that imagination looks back on before it starts
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -279,11 +280,11 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps = before is None, join(rounds)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=20, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])
-    split = zip(*(split_of(len(e), t.val_split, cfg.seed + k) for k, e in enumerate(rounds)))
+    split = zip(*(split_of(len(e), t.val_split, cfg.seed + k) if k == 0 or len(e) > 5 else (np.arange(len(e)), np.arange(0)) for k, e in enumerate(rounds)))     # a round of a few long games is all to learn from
     train, val = (beliefs.subset(np.concatenate([f + which for f, which in zip(first_of, side)])) for side in split)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, t))
@@ -309,6 +310,7 @@ def check_train_agent(cfg):
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
     for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 
