@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'TOWARDS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'lost_lives',
-           'chance_of_loss', 'CompareConfig', 'compare_agents', 'weights_hash', 'training_of', 'arm_line',
-           'load_comparison', 'pooled', 'comparison_table', 'plot_comparison', 'lost_roc_auc', 'why_lost', 'plot_lost']
+           'chance_of_loss', 'lost_roc_auc', 'CompareConfig', 'compare_agents', 'weights_hash', 'training_of',
+           'arm_line', 'load_comparison', 'pooled', 'comparison_table', 'plot_comparison', 'why_lost', 'plot_lost']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
 import hashlib, json, time
@@ -106,6 +106,13 @@ def chance_of_loss(
     for rows in torch.as_tensor(last[:, None] + np.arange(1-W, within+1)).split(250) if len(last) else ():
         p += mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0).sum(1).clamp(max=1).tolist()
     return p
+
+def lost_roc_auc(
+    lost:dict       # as `lost_lives` gives it
+)->float:           # nan where none was lost, or none saved
+    "How well the foretold chance tells balls that will be lost from balls that will be saved: 0.5 is guessing, 1 perfect."
+    p = np.array(lost['foreseen'] + lost['saved'])
+    return roc_auc(p, np.arange(len(p)) < len(lost['foreseen']))
 
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
@@ -213,13 +220,6 @@ def plot_comparison(
     return fig
 
 # %% ../nbs/05c_compare.ipynb #d30630ae
-def lost_roc_auc(
-    lost:dict       # as `lost_lives` gives it
-)->float:           # nan where none was lost, or none saved
-    "How well the foretold chance tells balls that will be lost from balls that will be saved: 0.5 is guessing, 1 perfect."
-    p = np.array(lost['foreseen'] + lost['saved'])
-    return roc_auc(p, np.arange(len(p)) < len(lost['foreseen']))
-
 def why_lost(
     r:dict,         # a comparison
     enough=0.8,     # share of the last balls that must have been seen
