@@ -172,6 +172,7 @@ def load_mind(path, device='cpu')->Mind:
 class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     output_dir:str='outputs/agent'  # run folder; the same command again goes on where it stopped
     fire_lives:bool=True        # press fire in the player's place at the first frame of each life
+    settle:int=-1               # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
     max_steps:int=1500          # agent steps after which an episode is truncated
     hold:int=8                  # steps for which random play holds an action
     num_simulations:int=25      # N, steps imagined for one decision while it collects
