@@ -21,7 +21,7 @@ from .eval import *
 from .sight import *
 
 # %% ../nbs/03b_remedies.ipynb #f3baa02e
-_games = dict(num_episodes=100, hold=8)
+_games = dict(num_episodes=100, hold=8, settle=-1)
 _grid = _games | asdict(grid_config())
 _default = _grid | dict(collage=0.1)
 VARIANTS = dict(

@@ -289,6 +289,7 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     pretrained:str=''           # VAE that ships with the package; by default that of the game
     model_path:str=''           # or a checkpoint of a VAE
     vae_sha256:str=''           # of the VAE's file; filled in
+    settle:int=-1               # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
     num_episodes:int=0          # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
     hold:int=8                  # steps for which random play holds an action
     epochs:int=26               # rounds of training, each of `steps` batches
