@@ -189,6 +189,9 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     model_more:int=2            # and in each later round
     model_steps:int=400         # batches an epoch
     warmup_frames:int=5         # frames that imagination looks back on before it starts
+    latent_grid:int=8           # places along each side of the VAE's latent
+    latent_dim:int=4            # numbers in the latent at each of its places
+    hidden:int=64               # size of the transition model's memory at each of its places
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -262,7 +265,7 @@ def teach_eyes(
 )->VAE:
     "Train the VAE of chapter 03b on the frames of the last round, and on as many from before."
     eps = join([*([some_of(join(rounds[:-1]), rounds[-1].num_frames, cfg.seed)] if len(rounds) > 1 else []), rounds[-1]])
-    vae_cfg = replace(variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs), lr=2e-3 if before is None else 5e-4, output_dir=str(folder/'vae'), frame_size=cfg.frame_size)
+    vae_cfg = replace(variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs), lr=2e-3 if before is None else 5e-4, output_dir=str(folder/'vae'), frame_size=cfg.frame_size, latent_grid=cfg.latent_grid, latent_dim=cfg.latent_dim)
     folder = check_folder(vae_cfg.output_dir); data = FrameData(eps, vae_cfg, 'cpu', 1, vae_cfg.collage)
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, vae_cfg))
@@ -281,7 +284,7 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps = before is None, join(rounds)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])

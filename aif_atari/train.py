@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['aif_train_vae', 'TrainConfig', 'check_train', 'find_device', 'use_bfloat16', 'save_checkpoint', 'load_checkpoint',
            'load_model', 'load_vae', 'ship', 'pretrained_path', 'load_pretrained', 'collage', 'FrameData', 'Diverged',
-           'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line', 'plot_curves', 'TrainVAEConfig', 'part_of',
-           'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
+           'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'other_settings', 'report_line', 'plot_curves',
+           'TrainVAEConfig', 'part_of', 'open_run', 'episodes_of', 'save_reconstructions', 'train_vae']
 
 # %% ../nbs/02_train.ipynb #9a688490
 import contextlib, hashlib, io, json, math, time, warnings, zipfile
@@ -282,14 +282,21 @@ def fit(
 # %% ../nbs/02_train.ipynb #d6035919
 def _rng_state(device): return dict(torch=torch.get_rng_state(), **({'cuda': torch.cuda.get_rng_state()} if device == 'cuda' else {}))
 
+def other_settings(
+    old:dict,   # a stored configuration
+    cfg         # a configuration now
+)->str:         # what differs, in words; empty where nothing does
+    "Where a run departs from one that is there. A setting that came later had its default before; where files are and on what device it runs is free."
+    then = {f.name: old.get(f.name, f.default) for f in fields(cfg) if f.name not in ('output_dir', 'device')}
+    return '; '.join([f'{k} {v!r}, not {getattr(cfg, k)!r}' for k, v in then.items() if v != getattr(cfg, k)][:3])
+
 def _resume(path, kind, cfg, model, opt, schedule):
     "Load the state in `path` if there is one; -> the log so far and whether there was one."
     if not path.exists(): return [], False
     device = next(model.parameters()).device.type
     state = load_checkpoint(path, kind, device)
     check(state.keys() >= {'opt', 'schedule', 'rng', 'log'}, f'{path} holds weights only, nothing to go on from.')
-    free = dict(output_dir='', device='')
-    check(state['config'] | free == asdict(cfg) | free, f'{path} belongs to a run with other settings; choose another output_dir.')
+    check(not other_settings(state['config'], cfg), f'{path} belongs to a run with other settings; choose another output_dir.')
     try:
         model.load_state_dict(state['model']); opt.load_state_dict(state['opt']); schedule.load_state_dict(state['schedule'])
         torch.set_rng_state(state['rng']['torch'].cpu())
@@ -357,12 +364,10 @@ def open_run(
     cfg     # a configuration with `output_dir`
 )->Path:    # the run folder
     "Make the run folder, or open it when it holds a run with the same settings; `InputError` for any other, or when it can't be written."
-    folder, file, settings = Path(cfg.output_dir), Path(cfg.output_dir)/'config.json', asdict(cfg)
+    folder, file = Path(cfg.output_dir), Path(cfg.output_dir)/'config.json'
     if file.exists():
-        old = read_json(file, 'run configuration')
-        free = ('output_dir', 'device')
-        other = [f"{k} {old.get(k)!r}, not {v!r}" for k, v in settings.items() if k not in free and old.get(k) != v]
-        check(not other, f"{folder} holds a run with other settings ({'; '.join(other[:3])}); choose another output_dir or repeat its settings.")
+        other = other_settings(read_json(file, 'run configuration'), cfg)
+        check(not other, f'{folder} holds a run with other settings ({other}); choose another output_dir or repeat its settings.')
     return check_folder(cfg.output_dir)
 
 def episodes_of(
@@ -373,7 +378,7 @@ def episodes_of(
     file = Path(folder)/'episodes.npz'
     if file.exists():
         eps = load_episodes(file)
-        check(eps.config == asdict(cfg), f'{file} holds episodes played with other settings; choose another output_dir.')
+        check(not other_settings(eps.config, cfg), f'{file} holds episodes played with other settings; choose another output_dir.')
         print(f'Using the episodes in {file}.')
         return eps
     eps = play(cfg)
