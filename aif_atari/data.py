@@ -293,11 +293,12 @@ def play(
     games = (games or open_games)(cfg, n)
     policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size, hasattr(games, 'ram'))
     settle = settle_steps(cfg)
-    number, begun, slots = np.arange(n), np.full(n, settle), list(range(n))     # the episode that each place plays, and since which step; who played what
+    number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
     history, first = deque(), 0                                                 # what the whole batch did from step `first` on
     fire = games.action_names.index('FIRE') if cfg.fire_lives and 'FIRE' in games.action_names else None
     new_life, memory = np.ones(n, bool), lambda: (games.ram(),) if hasattr(games, 'ram') else ()
     o, lives = games.reset([slot_seed(cfg.seed, k) for k in range(n)])
+    for _ in range(settle): o, *_, lives = games.step(np.zeros(n, int))
     ram = memory()
     with tqdm(total=cfg.num_episodes, desc=f'Playing {cfg.env_name}', unit='episode', disable=None if progress else True) as bar:
         for t in itertools.takewhile(lambda t: (number >= 0).any(), itertools.count()):
