@@ -192,6 +192,8 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     latent_grid:int=8           # places along each side of the VAE's latent
     latent_dim:int=4            # numbers in the latent at each of its places
     hidden:int=64               # size of the transition model's memory at each of its places
+    rare:float=0.               # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
+    hard:float=0.               # share of each of its batches drawn by its own error
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -284,7 +286,7 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps = before is None, join(rounds)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])
@@ -292,9 +294,9 @@ def teach_imagination(
     train, val = (beliefs.subset(np.concatenate([f + which for f, which in zip(first_of, side)])) for side in split)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, t))
-    if first: model.take_units(train.mu)
-    else: model.load_state_dict(before.state_dict())
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, recent=0 if first else cfg.recent), t, 'TransitionModel')
+    if first: model.take_units(train.mu, cfg.rare)
+    else: model.load_state_dict(before.state_dict()); model.weigh(train.mu, cfg.rare)
+    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, 'cpu', cfg.hard, model, 0 if first else cfg.recent), t, 'TransitionModel')
     return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61
@@ -315,6 +317,7 @@ def check_train_agent(cfg):
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
     for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
+    check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 

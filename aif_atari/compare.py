@@ -70,29 +70,29 @@ def player(
                 **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS}, all_terms=lambda: plays(**ALL_TERMS))[arm]()
 
 # %% ../nbs/05c_compare.ipynb #dff6c496
-TOWARDS = dict(breakout=1, pong=0)      # the axis along which the ball comes to the paddle: down, or to the right
+TOWARDS = dict(breakout=(1, 'paddle'), pong=(0, 'player'))      # the axis along which the ball comes to the paddle (down, or to the right), and whose paddle
 
 def lost_lives(
     mind:Mind,
     eps:Episodes,   # its own play, with `ram`, of a game of `TOWARDS`
     within=10       # steps in which the loss follows
-)->dict:            # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; and that chance for each ball `saved`
+)->dict:            # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; that chance for each ball `saved`; and for the lost, then the saved, how `near` the ball was and how far `apart` from the paddle, pixels
     "The last frame with the ball before the paddle, for balls that were lost and balls that were saved."
-    name, W, share, at = find_game(eps.config['env_name'])[1], mind.model.cfg.warmup_frames, [], []
-    b, thing, size = beliefs_of(mind.vae, eps), THINGS[name]['ball'], eps.frames.shape[1]
+    name, W, share, at, apart = find_game(eps.config['env_name'])[1], mind.model.cfg.warmup_frames, [], [], []
+    axis, paddle = TOWARDS[name]; b, thing, size = beliefs_of(mind.vae, eps), THINGS[name]['ball'], eps.frames.shape[1]
     for e in eps:
         o, t, xy = np.float32(e.frames)/255, np.arange(len(e.frames)), places(e.ram, thing, size)
-        share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, xy, half_size(thing, size))[0]); at.append(xy[:, TOWARDS[name]])
-    share, at, after = np.concatenate(share), np.concatenate(at), np.concatenate([b.outcomes[:, 1].numpy(), np.zeros(within)])
-    lost, there = np.where(after > 0)[0], np.where(np.isfinite(share))[0]; fits = lambda t: t[np.isin(t + 1-W, window_starts(b, W+within))]
+        share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, xy, half_size(thing, size))[0]); at.append(xy[:, axis]); apart.append(np.abs(xy - places(e.ram, THINGS[name][paddle], size))[:, 1-axis])
+    share, at, apart, after = np.concatenate(share), np.concatenate(at), np.concatenate(apart), np.concatenate([b.outcomes[:, 1].numpy(), np.zeros(within)])
+    lost, there = np.where(after > 0)[0], np.where(np.isfinite(share))[0]; fits = lambda t: t[np.isin(t + 1-W, window_starts(b, W+within)) & np.isfinite(apart[t])]
     last = there[np.searchsorted(there, lost, 'right') - 1]
     last = fits(last[lost - last < within])     # the others fell out of sight long before, or the game was over too soon
-    if not len(last): return dict(within=within, seen=[], foreseen=[], saved=[])
+    if not len(last): return dict(within=within, seen=[], foreseen=[], saved=[], near=[], apart=[])
     before, t, then = there[:-2], there[1:-1], there[2:]
     came = (t - before == 1) & (at[t] > at[before]) & (at[t] >= np.quantile(at[last], 0.1)); turned = (then - t <= 3) & ((then - t > 1) | (at[then] < at[t]))     # it may be off its field at the paddle itself
     saved = fits(np.array([t for t in t[came & turned] if not after[t:t+within].any()], int))
     near = share[last[:, None] - np.arange(5)]; seen = (near >= 0.5).sum(1)/np.isfinite(near).sum(1)
-    return dict(within=within, seen=seen.tolist(), foreseen=chance_of_loss(mind, b, last, within), saved=chance_of_loss(mind, b, saved, within))
+    return dict(within=within, seen=seen.tolist(), foreseen=chance_of_loss(mind, b, last, within), saved=chance_of_loss(mind, b, saved, within), **{k: x[np.concatenate([last, saved])].tolist() for k, x in dict(near=at, apart=apart).items()})
 
 @torch.no_grad()
 def chance_of_loss(
@@ -108,10 +108,11 @@ def chance_of_loss(
     return p
 
 def lost_roc_auc(
-    lost:dict       # as `lost_lives` gives it
+    lost:dict,      # as `lost_lives` gives it
+    by=''           # near or apart, the controls; by default the foretold chance
 )->float:           # nan where none was lost, or none saved
-    "How well the foretold chance tells balls that will be lost from balls that will be saved: 0.5 is guessing, 1 perfect."
-    p = np.array(lost['foreseen'] + lost['saved'])
+    "How well the foretold chance, or a control, tells balls that will be lost from balls that will be saved: 0.5 is guessing, 1 perfect."
+    p = np.array(lost[by] if by else lost['foreseen'] + lost['saved'])
     return roc_auc(p, np.arange(len(p)) < len(lost['foreseen']))
 
 # %% ../nbs/05c_compare.ipynb #615a299d
@@ -150,7 +151,7 @@ def compare_agents(cfg):
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()))
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
-    if 'saved' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
+    if 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
         eps = play(game, player('habit', mind, part_of(AgentConfig, cfg), cfg.seed))
         write_json(file, out := out | dict(lost_lives=lost_lives(mind, eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)

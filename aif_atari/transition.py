@@ -236,6 +236,14 @@ def take_units(self:TransitionModel,
     places = max(1, self.cfg.latent_grid)**2
     spread = mu.view(len(mu), -1, places).var(0).mean(1).sqrt().clamp_min(0.05)
     self.centre.copy_(mu.mean(0)); self.scale.copy_(spread.repeat_interleave(places))
+    self.weigh(mu, rare)
+
+@patch
+def weigh(self:TransitionModel,
+    mu:torch.Tensor,    # (N, Z) beliefs about all frames of training
+    rare=0.             # how much more an error weighs where beliefs seldom move
+):
+    "Let the errors of numbers that seldom move count for more, from 0.3 to 5 times as much."
     self.weight = (self.scale/mu.std(0).to(self.scale).clamp_min(1e-6)).clamp(0.3, 5)**rare
 
 @patch
