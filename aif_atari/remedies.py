@@ -34,6 +34,7 @@ VARIANTS = dict(
     grid_precise=('grid, Bernoulli, precision 300', _grid | dict(focus=0.)),
     grid_whole=('grid, Bernoulli, precision 300 and focus', _grid),
     grid=('the default: the same, and a tenth of the frames are collages', _default),
+    grid_fine=('default, but four times as many places, with two numbers each', _default | dict(latent_grid=16, latent_dim=2)),
     grid_mse=('default, but sigmoid and squared error', _default | dict(likelihood='mse')),
     grid_two_frames=('default, with the frame before', _default | dict(context=2)),
     grid_classes=('default, with four categorical variables a place', _default | dict(latent='categorical', latent_dim=64)),
