@@ -337,7 +337,7 @@ def play_round(
         parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
         eps = join(parts); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
         eps.save(folder/'episodes.npz'); buffer = io.BytesIO(); np.save(buffer, visits.astype(np.float32)); write_bytes(folder/'visits.npy', buffer.getvalue())
-        report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), returns=eps.returns.tolist())
+        report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
         write_json(folder/'report.json', report | (look_at(mind, first) if mind else {}))
     return load_episodes(folder/'episodes.npz'), np.load(folder/'visits.npy')
 
@@ -406,7 +406,8 @@ def round_line(r:dict)->str:
     "A round's report as a line."
     seen = f", ball seen {r['ball_recall']['value']:.1%}" if r.get('ball_recall') else ''
     loss = f", calibration error of loss {r['outcomes']['loss']['calibration_error']:.3f}" if 'outcomes' in r else ''
-    return f"round {r['round']}: {r['steps']} steps, {r['episodes']} games, mean return {np.mean(r['returns']):.1f}{loss}{seen}, {r['core_seconds']/60:.1f} core-minutes"
+    cut = f" ({r['cut']} cut)" if r.get('cut') else ''
+    return f"round {r['round']}: {r['steps']} steps, {r['episodes']} games{cut}, mean return {np.mean(r['returns']):.1f}{loss}{seen}, {r['core_seconds']/60:.1f} core-minutes"
 
 aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 
