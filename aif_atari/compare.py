@@ -124,6 +124,7 @@ class CompareConfig(AgentConfig):
     num_simulations:int=25      # N, steps imagined for one decision
     episodes:int=30             # games for each arm
     max_steps:int=3000          # agent steps after which a game is cut
+    num_envs:int=0              # games played at once; by default as many as in training
     seed:int=3_000_042          # of the games, and of whoever plays
     results_dir:str='results/agent' # where GAME_SEED.json is written, arm by arm; the same command again goes on
     ship_dir:str=''             # where to write the weights for shipping; nowhere by default
@@ -133,14 +134,14 @@ class CompareConfig(AgentConfig):
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
     check_agent(cfg)
-    for name in ('episodes', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    path = player_path(cfg); mind = load_mind(path)
-    game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed)
+    for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
+    path = player_path(cfg); mind = load_mind(path); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
+    game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'ship_dir', 'ship_name')}
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once
     out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
     out = (out if all(out.get(k) == new[k] for k in ('weights_sha256', 'settings')) else new) | dict(training=training)
@@ -148,7 +149,7 @@ def compare_agents(cfg):
         if arm not in out['arms']:
             policy, start = player(arm, mind, part_of(AgentConfig, cfg), cfg.seed), time.perf_counter()
             eps = play(game, policy); seconds = time.perf_counter() - start
-            out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()))
+            out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()), command=provenance()['command'])
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
@@ -162,12 +163,15 @@ def weights_hash(model)->str:
     return hashlib.sha256(b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())).hexdigest()
 
 def training_of(path)->list:
-    "The rounds' reports beside a mind, if they are there."
-    return sorted((read_json(f) for f in Path(path).parent.glob('round_*/report.json')), key=lambda r: r['round'])
+    "The reports of the rounds that made a mind, whether it is a run's or a round's, if they are there."
+    folder = Path(path).resolve().parent; last = folder.name.removeprefix('round_')
+    if last != folder.name: return [r for r in training_of(folder) if r['round'] <= int(last)]
+    return sorted((read_json(f) for f in folder.glob('round_*/report.json')), key=lambda r: r['round'])
 
 def arm_line(arm, r)->str:
     "An arm's result as a line."
-    return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games, {r['ms_per_step']:.1f} ms a step"
+    cut = f" ({r['cut']} cut)" if r.get('cut') else ''
+    return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games{cut}, {r['ms_per_step']:.1f} ms a step"
 
 aif_compare = command(CompareConfig, 'aif_compare')(compare_agents)
 
