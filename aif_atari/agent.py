@@ -188,6 +188,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     model_epochs:int=10         # epochs of the transition model in the first round
     model_more:int=2            # and in each later round
     model_steps:int=400         # batches an epoch
+    model_ahead:int=15          # steps imagined in the windows that it learns from; fewer keep its dreams sharper, more keep them together for longer
     warmup_frames:int=5         # frames that imagination looks back on before it starts
     latent_grid:int=8           # places along each side of the VAE's latent
     latent_dim:int=4            # numbers in the latent at each of its places
@@ -286,7 +287,7 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps = before is None, join(rounds)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=15 + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])
@@ -315,7 +316,7 @@ def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
-    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps', 'model_ahead'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
     check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
