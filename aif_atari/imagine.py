@@ -154,10 +154,10 @@ def bounced(
     d:Imagined,     # of play with `ram`
     game:str        # of `TOWARDS`
 )->np.ndarray:      # (n, H) bool
-    "Whether the ball was turned back in the half of its field where the player's paddle is, between the last frame seen and each one foretold."
+    "Whether the ball was turned back in the quarter of its field before the player's paddle, between the last frame seen and each one foretold."
     axis, size, ball = TOWARDS[game][0], d.eps.frames.shape[1], replace(THINGS[game]['ball'], field=(0, 160, 0, 210))
-    x = places(d.eps.ram[d.eps.rows()], ball, size)[:, axis]; v, middle = np.diff(x), np.mean(THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
-    turns = np.cumsum([0, *((v[:-1] > 0) & (v[1:] < 0) & (x[1:-1] > middle)), 0])       # up to each row, itself included
+    x = places(d.eps.ram[d.eps.rows()], ball, size)[:, axis]; v, near = np.diff(x), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
+    turns = np.cumsum([0, *((v[:-1] > 0) & (v[1:] < 0) & (x[1:-1] > near)), 0])       # up to each row, itself included
     return turns[d.last[:, None] + np.arange(d.p.shape[1])] > turns[d.last - 1, None]
 
 # %% ../nbs/04a_imagine.ipynb #0a44696f
