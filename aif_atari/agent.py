@@ -188,7 +188,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     model_epochs:int=10         # epochs of the transition model in the first round
     model_more:int=2            # and in each later round
     model_steps:int=400         # batches an epoch
-    model_ahead:int=15          # steps imagined in the windows that it learns from; fewer keep its dreams sharper, more keep them together for longer
+    model_ahead:int=15          # steps imagined in the windows that it learns from
     warmup_frames:int=5         # frames that imagination looks back on before it starts
     latent_grid:int=8           # places along each side of the VAE's latent
     latent_dim:int=4            # numbers in the latent at each of its places
