@@ -305,12 +305,12 @@ def look_at(
     mind:Mind,
     eps:Episodes    # play that it has not learned from
 )->dict:
-    "What a mind makes of new play: calibration of the loss it expects, and, where the game has labels, the share of balls that it sees, and of those it imagines rightly after a bounce at the paddle."
+    "What a mind makes of new play: calibration of the loss it expects, and, where the game has labels, the share of balls that it sees, and of those it imagines rightly, by what becomes of them."
     game, things = find_game(eps.config['env_name'])[1], things_of(eps.config['env_name'])
     if 'ball' in things: eps = eps.with_ram(progress=False)
     d = imagine(mind.model, mind.vae, eps, 20, 1000)
     out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in score_outcomes(d).items()})
-    if 'ball' in things: out |= dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), bounced=shares(place_errors(d, mind.vae, things['ball'], (5, 10), only=bounced(d, game))).get('imagined'))
+    if 'ball' in things: out |= dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), kinds={n: shares(place_errors(d, mind.vae, things['ball'], (5, 10), only=k)).get('imagined') for n, k in kinds_of(d, game).items()})
     return out
 
 # %% ../nbs/05a_agent.ipynb #053678a8
@@ -408,7 +408,8 @@ def report_time(folder, start):
 def round_line(r:dict)->str:
     "A round's report as a line."
     seen = f", ball seen {r['ball_recall']['value']:.1%}" if r.get('ball_recall') else ''
-    after = f", right 5 steps ahead after a bounce {r['bounced']['5']['value']:.0%}" if (r.get('bounced') or {}).get('5') else ''
+    right = [f"{n} {k['5']['value']:.0%}" for n, k in r.get('kinds', {}).items() if k and '5' in k]
+    after = f", right 5 steps ahead: {', '.join(right)}" if right else ''
     loss = f", calibration error of loss {r['outcomes']['loss']['calibration_error']:.3f}" if 'outcomes' in r else ''
     cut = f" ({r['cut']} cut)" if r.get('cut') else ''
     return f"round {r['round']}: {r['steps']} steps, {r['episodes']} games{cut}, mean return {np.mean(r['returns']):.1f}{loss}{seen}{after}, {r['core_seconds']/60:.1f} core-minutes"

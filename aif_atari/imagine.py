@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagined', 'doubt_of', 'imagine', 'glide',
-           'place_errors', 'bounced', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision', 'reliability',
+           'place_errors', 'kinds_of', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision', 'reliability',
            'calibration_error', 'outcome_chances', 'score_outcomes', 'actual_error', 'score_doubt',
            'EvalTransitionConfig', 'shares', 'measure_imagination', 'imagination_table', 'lively', 'plot_imagined',
            'dream_gif', 'evaluate_transition', 'write_evaluation', 'load_dreams', 'plot_horizon', 'plot_trust',
@@ -150,15 +150,19 @@ def place_errors(
 # %% ../nbs/04a_imagine.ipynb #cb9a8530
 TOWARDS = dict(breakout=(1, 'paddle'), pong=(0, 'player'))      # the axis along which the ball comes to the paddle (down, or to the right), and whose paddle
 
-def bounced(
+def kinds_of(
     d:Imagined,     # of play with `ram`
     game:str        # of `TOWARDS`
-)->np.ndarray:      # (n, H) bool
-    "Whether the ball was turned back in the quarter of its field before the player's paddle, between the last frame seen and each one foretold."
+)->dict:            # kind -> (n, H) bool
+    "What becomes of the ball up to each frame foretold: `returned` from before the player's paddle, `turned` elsewhere, or on its way: `fast`, more than 1.5 times as fast towards or from that paddle as the slowest tenth, or `slow`."
     axis, size, ball = TOWARDS[game][0], d.eps.frames.shape[1], replace(THINGS[game]['ball'], field=(0, 160, 0, 210))
-    x = places(d.eps.ram[d.eps.rows()], ball, size)[:, axis]; v, near = np.diff(x), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
-    turns = np.cumsum([0, *((v[:-1] > 0) & (v[1:] < 0) & (x[1:-1] > near)), 0])       # up to each row, itself included
-    return turns[d.last[:, None] + np.arange(d.p.shape[1])] > turns[d.last - 1, None]
+    x = places(d.eps.ram[d.eps.rows()], ball, size); v, near = np.diff(x, axis=0), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
+    def between(turn):      # whether there is a turn from the last frame seen up to each one foretold
+        n = np.cumsum([0, *turn, 0])
+        return n[d.last[:, None] + np.arange(d.p.shape[1])] > n[d.last - 1, None]
+    back = between((v[:-1, axis] > 0) & (v[1:, axis] < 0) & (x[1:-1, axis] > near)); other = between((v[:-1]*v[1:] < 0).any(1)) & ~back
+    speed = np.abs(v[:, axis]); fast = (speed > 1.5*np.nanquantile(speed[speed > 0], 0.1))[d.last - 1, None]
+    return dict(returned=back, turned=other, fast=fast & ~back & ~other, slow=~fast & ~back & ~other)
 
 # %% ../nbs/04a_imagine.ipynb #0a44696f
 @torch.no_grad()
@@ -302,14 +306,14 @@ def measure_imagination(
     eps:Episodes,       # held-out play, with `ram` where the game has labels
     unseen=None,        # play of a game that the model has not seen
     num_windows=2000
-)->tuple:               # `Imagined`; and places, bounced, latent, changed, outcomes, doubt, unseen
+)->tuple:               # `Imagined`; and places, kinds, latent, changed, outcomes, doubt, unseen
     "All measures of this chapter."
     d = imagine(model, vae, eps, max(STEPS), num_windows)
     game = find_game(eps.config['env_name'])[1]
     things = things_of(eps.config['env_name']) if game in WALLS and eps.ram is not None else {}
     latent, changed = drift(d, vae, model.centre.cpu(), (1, 5, 10, 20))
     out = dict(places={n: shares(place_errors(d, vae, t, STEPS)) for n, t in things.items()}, latent=latent, changed=changed, outcomes=score_outcomes(d), doubt=score_doubt(d, model.scale, (1, 5, 10, 20)))
-    if things: out['bounced'] = shares(place_errors(d, vae, things['ball'], STEPS, only=bounced(d, game)))
+    if things: out['kinds'] = {n: {g: s[g] for g in ('imagined', 'constant velocity, field') if g in s} for n, only in kinds_of(d, game).items() for s in [shares(place_errors(d, vae, things['ball'], (1, 5, 10, 15), only=only))]}
     if unseen is not None:
         u = imagine(model, vae, unseen, max(STEPS), num_windows)
         out['unseen'] = {k: dict(**{w: float(x.doubt[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}, disagreement={w: float(x.disagreement[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}) for k in (1, 5, 10, 20)}
@@ -322,7 +326,7 @@ def imagination_table(r:dict)->str:
     r = json.loads(json.dumps(r))       # horizons are strings then, as in a file
     rows = lambda title, table, scale, f, steps: [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)] + [f'  {name:<44}' + ''.join(f'{cell(by[str(k)], scale, f) if str(k) in by else "":>24}' for k in steps) for name, by in table.items()]
     lines = [l for name, table in r['places'].items() for l in rows(f'{name} within 3 pixels, %', table, 100, '.1f', (1, 5, 10, 15))]
-    if r.get('bounced'): lines += rows('ball within 3 pixels after a bounce, %', r['bounced'], 100, '.1f', (1, 5, 10, 15))
+    for kind, table in r.get('kinds', {}).items(): lines += rows(f'ball within 3 pixels, {kind}, %', table, 100, '.1f', (1, 5, 10, 15))
     lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20))
     for name, s in r['outcomes'].items(): lines.append(f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}")
     lines += rows('doubt against error, rank correlation', {'doubt': r['doubt']}, 1, '.2f', (1, 5, 10, 20))
