@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagined', 'doubt_of', 'imagine', 'glide',
-           'place_errors', 'kinds_of', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision', 'reliability',
-           'calibration_error', 'outcome_chances', 'score_outcomes', 'actual_error', 'score_doubt',
+           'place_errors', 'turns', 'kinds_of', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision',
+           'reliability', 'calibration_error', 'outcome_chances', 'score_outcomes', 'actual_error', 'score_doubt',
            'EvalTransitionConfig', 'shares', 'measure_imagination', 'imagination_table', 'lively', 'plot_imagined',
            'dream_gif', 'evaluate_transition', 'write_evaluation', 'load_dreams', 'plot_horizon', 'plot_trust',
            'dreams_table', 'Dream', 'dream_widget', 'plot_choices']
@@ -150,18 +150,27 @@ def place_errors(
 # %% ../nbs/04a_imagine.ipynb #cb9a8530
 TOWARDS = dict(breakout=(1, 'paddle'), pong=(0, 'player'))      # the axis along which the ball comes to the paddle (down, or to the right), and whose paddle
 
+def turns(
+    x:np.ndarray    # (T, 2) places
+)->np.ndarray:      # (T, 2): 0, or where it turns the way that it came, 1 or -1
+    "Where a thing turns, along each axis: it goes on the other way than it came, at once or after standing still."
+    way = np.sign(np.diff(x, axis=0))
+    def carried(w): return np.take_along_axis(w, np.maximum.accumulate(np.where(w != 0, np.arange(len(w))[:, None], 0)), 0)     # over standstills
+    came, goes = carried(way), carried(way[::-1])[::-1]
+    return np.pad(np.where(came[:-1]*goes[1:] < 0, came[:-1], 0), ((1, 1), (0, 0)))
+
 def kinds_of(
     d:Imagined,     # of play with `ram`
     game:str        # of `TOWARDS`
 )->dict:            # kind -> (n, H) bool
     "What becomes of the ball up to each frame foretold: `returned` from before the player's paddle, `turned` elsewhere, or on its way: `fast`, more than 1.5 times as fast towards or from that paddle as the slowest tenth, or `slow`."
     axis, size, ball = TOWARDS[game][0], d.eps.frames.shape[1], replace(THINGS[game]['ball'], field=(0, 160, 0, 210))
-    x = places(d.eps.ram[d.eps.rows()], ball, size); v, near = np.diff(x, axis=0), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
-    def between(turn):      # whether there is a turn from the last frame seen up to each one foretold
-        n = np.cumsum([0, *turn, 0])
+    x = places(d.eps.ram[d.eps.rows()], ball, size); turn, near = turns(x), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
+    def between(turn):      # whether there is a turn from the last frame seen up to the one before each that is foretold
+        n = np.cumsum(turn)
         return n[d.last[:, None] + np.arange(d.p.shape[1])] > n[d.last - 1, None]
-    back = between((v[:-1, axis] > 0) & (v[1:, axis] < 0) & (x[1:-1, axis] > near)); other = between((v[:-1]*v[1:] < 0).any(1)) & ~back
-    speed = np.abs(v[:, axis]); fast = (speed > 1.5*np.nanquantile(speed[speed > 0], 0.1))[d.last - 1, None]
+    back = between((turn[:, axis] > 0) & (x[:, axis] > near)); other = between((turn != 0).any(1)) & ~back
+    speed = np.abs(np.diff(x[:, axis])); fast = (speed > 1.5*np.nanquantile(speed[speed > 0], 0.1))[d.last - 1, None]
     return dict(returned=back, turned=other, fast=fast & ~back & ~other, slow=~fast & ~back & ~other)
 
 # %% ../nbs/04a_imagine.ipynb #0a44696f
