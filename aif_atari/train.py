@@ -323,7 +323,7 @@ def report_line(
 )->str:
     "One epoch in one line."
     row = log[-1]
-    parts = '  '.join(f'{k} {v:.1f}' for k, v in row['val'].items() if k != 'mse')
+    parts = '  '.join(f'{k} {v:.{1 if abs(v) >= 1 else 3}f}' for k, v in row['val'].items() if k != 'mse')
     if 'mse' in row['val']: parts += f"  PSNR {-10*math.log10(row['val']['mse'] + 1e-12):.2f} dB"
     left = np.mean([r['seconds'] for r in log[-5:]])*(epochs - row['epoch'])
     return f"epoch {row['epoch']:>3}/{epochs}  held out: {parts}  {row['per_second']:.0f} frames/s, {left/60:.1f} min left"

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['aif_train_transition', 'Beliefs', 'outcomes_of', 'beliefs_of', 'preferring', 'BeliefData', 'TransitionConfig',
-           'check_transition', 'on_grid', 'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_surprise',
-           'TrainTransitionConfig', 'eyes', 'complete', 'train_transition', 'load_transition']
+           'check_transition', 'on_grid', 'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_surprise', 'Foreseen',
+           'outcome_surprise', 'teach_outcomes', 'TrainTransitionConfig', 'eyes', 'complete', 'train_transition',
+           'load_transition']
 
 # %% ../nbs/04_transition.ipynb #46e75831
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import math, numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
+from tqdm.auto import tqdm
 
 from .core import *
 from .data import *
@@ -290,6 +292,67 @@ def surprise(self:TransitionModel,
     outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'][fair].expand_as(logits), reduction='none').sum(-1).mean()
     return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
 
+# %% ../nbs/04_transition.ipynb #aaaec97c
+@patch
+@torch.no_grad()
+def summaries(self:TransitionModel,
+    z:torch.Tensor,     # (B, W, Z) beliefs seen before imagination starts
+    a:torch.Tensor      # (B, T-1) actions, T > W; those from W-1 on are imagined
+)->torch.Tensor:        # (B, T-W, C), from which the outcomes of the imagined steps are read
+    "The body's summary of each imagined step."
+    W, x, out = z.shape[1], z[:, -1], []
+    h = self.look(z, a[:, :W-1])
+    for t in range(W-1, a.shape[1]):
+        h, *seen = self.remember(x, a[:, t], h)
+        x = self.predict(x, *seen)[0].mean(0); out.append(seen[-1])
+    return torch.stack(out, 1)
+
+# %% ../nbs/04_transition.ipynb #85acdaba
+class Foreseen:
+    "What a model imagines, summarised, and what came of it: batches of windows for `fit`."
+    def __init__(self,
+        model:TransitionModel,
+        train:Beliefs, val:Beliefs,
+        horizon=20,         # H, steps to imagine
+        windows=16_000,     # of training, drawn at random; the held-out ones are at most an eighth of that
+        batch_size=64,      # B
+        seed=42
+    ):
+        self.batch_size, self.seed, self.device = batch_size, seed, model.scale.device
+        self.parts = [self.dream(model, b, horizon, n) for b, n in ((train, windows), (val, windows//8))]
+        self.steps = math.ceil(len(self.parts[0][0])/batch_size)
+    def dream(self, model, b, horizon, n):
+        W, starts = model.cfg.warmup_frames, window_starts(b, model.cfg.warmup_frames + horizon)
+        first, seen = np.random.default_rng(self.seed).permutation(starts)[:n], []
+        for f in tqdm(np.array_split(first, math.ceil(len(first)/250)), desc=f'imagining {horizon} steps', leave=False, disable=None):
+            rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
+            seen.append((model.summaries(b.mu[rows[:, :W]].to(self.device), b.actions[rows[:, :-1]].to(self.device)).half().cpu(), b.outcomes[rows[:, W-1:-1]]))
+        return tuple(torch.cat(x) for x in zip(*seen))
+    def batches(self, part, order):
+        for i in torch.as_tensor(order).split(self.batch_size): yield dict(o=part[0][i].float().to(self.device), outcomes=part[1][i].to(self.device))
+    def train(self, epoch): return self.batches(self.parts[0], np.random.default_rng([self.seed, epoch]).permutation(len(self.parts[0][0])))
+    def val(self): return self.batches(self.parts[1], np.arange(len(self.parts[1][0])))
+
+def outcome_surprise(
+    head,       # `outcomes` of a model
+    batch:dict  # as `Foreseen` gives it
+)->dict:        # `outcome`, in nats a step
+    "-ln p(outcome), mean over members and steps."
+    logits = head(batch['o']).float().unflatten(-1, (-1, 2))
+    return dict(outcome=F.binary_cross_entropy_with_logits(logits, batch['outcomes'][:, :, None].expand_as(logits), reduction='none').sum(-1).mean())
+
+# %% ../nbs/04_transition.ipynb #7b8b78cd
+def teach_outcomes(
+    model:TransitionModel,
+    train:Beliefs, val:Beliefs,
+    cfg         # a `TrainTransitionConfig`, whose `outcome_epochs` count
+):
+    "Teach the outcomes' layer alone, in the folder `outcomes` of the run, and put the whole model into its `best_model.pt`."
+    folder = Path(cfg.output_dir)
+    print('Now the outcomes alone, from what is imagined.')
+    fit(model.outcomes, outcome_surprise, Foreseen(model, train, val, seed=cfg.seed), replace(cfg, epochs=cfg.outcome_epochs, output_dir=str(folder/'outcomes')), 'Outcomes')
+    save_checkpoint(folder/'best_model.pt', 'TransitionModel', asdict(cfg), model.state_dict())
+
 # %% ../nbs/04_transition.ipynb #b73d3146
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
@@ -310,6 +373,7 @@ class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
     grad_clip:float=50.         # largest gradient norm; a long window can have a much larger one, and undo what was learned
     rare:float=0.               # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
     hard:float=0.               # share of each batch drawn by the model's own error
+    outcome_epochs:int=16       # passes of the layer that reads outcomes, when the rest is done; 0: none
 
 # %% ../nbs/04_transition.ipynb #bac379ce
 def eyes(cfg)->Path:    # file
@@ -326,7 +390,7 @@ def complete(
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
     for f in (check_collect, check_train): f(cfg)
     for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    for name in ('short', 'rare'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
+    for name in ('short', 'rare', 'outcome_epochs'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
     check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
     one_of(cfg.kind, ['grid', 'vector'], 'kind')
@@ -351,6 +415,8 @@ def train_transition(cfg, on_epoch=None):
     print(f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}')
     log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
     save_figure(folder/'training_curves.png', plot_curves(log))
+    model.load_state_dict(load_transition(folder/'best_model.pt', device).state_dict())
+    if cfg.outcome_epochs: teach_outcomes(model, train, val, cfg)
     print(f"Done: {folder/'best_model.pt'}. Next: aif_eval_transition --model_path {folder/'best_model.pt'}")
     return model, log
 

@@ -111,7 +111,8 @@ MISTAKES = {
     'aif_eval_transition --model_path other.pt': 'other.pt holds a Planner, not a TransitionModel',
     'aif_eval_transition --pretrained brakeout': 'no pretrained TransitionModel',
     'aif_eval_transition --model_path torn.pt --player robot': "no player 'robot'|random",
-    
+    'aif_eval_transition --model_path torn.pt --hold -1': 'hold must be at least 0, not -1',
+    'aif_train_transition --outcome_epochs -1': 'outcome_epochs must be at least 0, not -1',
     'aif_train_transition --short -1': 'short must be at least 0, not -1',
     'aif_train_agent --rounds 0': 'rounds must be at least 1, not 0',
     'aif_train_agent --env_name Breakuot': "no game 'breakuot'|breakout",
