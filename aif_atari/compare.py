@@ -213,7 +213,7 @@ def plot_comparison(
         left.barh(i, m, color='0.7' if a in ('random', 'held', 'untrained') or a.startswith('constant') else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
     left.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown]); left.set(xlabel='return, mean and 95 %')
     if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
-    sims = sorted({int(a.removeprefix('search_')) for r in results for a in r['arms'] if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
+    sims = sorted({int(a.removeprefix('search_')) for a in set.intersection(*(set(r['arms']) for r in results)) if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
     at = [pooled(results, 'search' if n == results[0]['settings']['num_simulations'] and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
     middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims); middle.minorticks_off()
     for r in filter(lambda r: r['training'], results):
