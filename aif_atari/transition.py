@@ -319,9 +319,9 @@ class Foreseen:
         seed=42
     ):
         self.batch_size, self.seed, self.device = batch_size, seed, model.scale.device
-        self.parts = [self.dream(model, b, horizon, n) for b, n in ((train, windows), (val, windows//8))]
+        self.parts = [self.summarise(model, b, horizon, n) for b, n in ((train, windows), (val, windows//8))]
         self.steps = math.ceil(len(self.parts[0][0])/batch_size)
-    def dream(self, model, b, horizon, n):
+    def summarise(self, model, b, horizon, n):
         W, starts = model.cfg.warmup_frames, window_starts(b, model.cfg.warmup_frames + horizon)
         first, seen = np.random.default_rng(self.seed).permutation(starts)[:n], []
         for f in tqdm(np.array_split(first, math.ceil(len(first)/250)), desc=f'imagining {horizon} steps', leave=False, disable=None):
