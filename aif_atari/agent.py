@@ -110,7 +110,7 @@ def learn_habit(
     progress=True
 )->list:                    # a dict of means for every tenth of the batches
     "Teach habit and critic in imagination, and the habit also what searches have found."
-    rng, W, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True)
+    rng, W, device, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, world.model.scale.device, torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True)
     torch.manual_seed(seed)
     fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, cfg.habit_steps, 0.05))
     first, log, sums = window_starts(beliefs, W), [], []
@@ -119,9 +119,10 @@ def learn_habit(
     @torch.no_grad()
     def state_at(first):
         rows = torch.as_tensor(first[:, None] + np.arange(W))
-        return beliefs.mu[rows[:, -1]], world.model.look(beliefs.mu[rows], beliefs.actions[rows[:, :-1]])
+        z = beliefs.mu[rows].to(device)
+        return z[:, -1], world.model.look(z, beliefs.actions[rows[:, :-1]].to(device))
     draw = preferring(rng, np.arange(len(first)), np.searchsorted(first, len(beliefs.mu) - recent))
-    half = lambda: torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, 'cpu'))
+    half = lambda: torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, device.type))
     def learn(loss): opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(habit.parameters(), 5.); opt.step()
     for step in tqdm(range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True):
         i, j = draw(cfg.starts), draw(cfg.starts)
@@ -133,7 +134,7 @@ def learn_habit(
                 learn(loss)
         if len(searched):
             f = rng.choice(searched, 64)
-            with half(): loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float())
+            with half(): loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float().to(device))
             learn(cfg.from_search*loss); sums[-1]['from_search'] = loss.item()
         fall.step()
         if (step+1) % max(1, cfg.habit_steps//10) == 0: log.append(dict(step=step+1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]}); sums = []
@@ -195,6 +196,8 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     hidden:int=64               # size of the transition model's memory at each of its places
     rare:float=0.               # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
     hard:float=0.               # share of each of its batches drawn by its own error
+    model_batch:int=16          # windows in each of them
+    device:str='auto'           # where it learns: auto, cpu, cuda or mps; it plays on the CPU
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -269,10 +272,10 @@ def teach_eyes(
     "Train the VAE of chapter 03b on the frames of the last round, and on as many from before."
     eps = join([*([some_of(join(rounds[:-1]), rounds[-1].num_frames, cfg.seed)] if len(rounds) > 1 else []), rounds[-1]])
     vae_cfg = replace(variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs), lr=2e-3 if before is None else 5e-4, output_dir=str(folder/'vae'), frame_size=cfg.frame_size, latent_grid=cfg.latent_grid, latent_dim=cfg.latent_dim)
-    folder = check_folder(vae_cfg.output_dir); data = FrameData(eps, vae_cfg, 'cpu', 1, vae_cfg.collage)
+    folder, device = check_folder(vae_cfg.output_dir), find_device(cfg.device); data = FrameData(eps, vae_cfg, device, 1, vae_cfg.collage)
     torch.manual_seed(cfg.seed)
-    vae = VAE(part_of(VAEConfig, vae_cfg))
-    if before is None: vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1)))
+    vae = VAE(part_of(VAEConfig, vae_cfg)).to(device)
+    if before is None: vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1), device))
     else: vae.load_state_dict(before.state_dict())
     fit(vae, VAE.free_energy, data, vae_cfg, 'VAE')
     return load_vae(folder/'final_model.pt')
@@ -286,18 +289,19 @@ def teach_imagination(
     before=None     # transition model to go on from
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
-    first, eps = before is None, join(rounds)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, lr=3e-3 if first else 1e-3,
+    first, eps, device = before is None, join(rounds), find_device(cfg.device)
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, batch_size=cfg.model_batch, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
-    beliefs, first_of = beliefs_of(vae, eps), np.cumsum([0] + [len(e) for e in rounds])
+    beliefs, first_of = beliefs_of(vae.to(device), eps), np.cumsum([0] + [len(e) for e in rounds])
     split = zip(*(split_of(len(e), t.val_split, cfg.seed + k) if k == 0 or len(e) > 5 else (np.arange(len(e)), np.arange(0)) for k, e in enumerate(rounds)))     # a round of a few long games is all to learn from
     train, val = (beliefs.subset(np.concatenate([f + which for f, which in zip(first_of, side)])) for side in split)
     torch.manual_seed(cfg.seed)
-    model = TransitionModel(part_of(TransitionConfig, t))
+    model = TransitionModel(part_of(TransitionConfig, t)).to(device)
     if first: model.take_units(train.mu, cfg.rare)
     else: model.load_state_dict(before.state_dict()); model.weigh(train.mu, cfg.rare)
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, 'cpu', cfg.hard, model, 0 if first else cfg.recent), t, 'TransitionModel')
+    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, device, cfg.hard, model, 0 if first else cfg.recent), t, 'TransitionModel')
+    vae.cpu()
     return load_transition(Path(t.output_dir)/'final_model.pt'), beliefs
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61
@@ -316,9 +320,9 @@ def look_at(
 # %% ../nbs/05a_agent.ipynb #053678a8
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
-    check_collect(cfg); check_agent(cfg); find_game(cfg.env_name)
+    check_collect(cfg); check_agent(cfg); find_game(cfg.env_name); find_device(cfg.device)
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
-    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps', 'model_ahead'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps', 'model_ahead', 'model_batch'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
     check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
@@ -357,11 +361,11 @@ def learn_round(
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
     vae = teach_eyes(cfg, rounds, folder, cfg.vae_more if mind else cfg.vae_epochs, mind and mind.vae)
     model, beliefs = teach_imagination(cfg, rounds, vae, folder, cfg.model_more if mind else cfg.model_epochs, mind and mind.model)
-    torch.manual_seed(cfg.seed + k); habit = Habit(model)
+    torch.manual_seed(cfg.seed + k); habit, device = Habit(model), find_device(cfg.device)
     if mind: habit.load_state_dict(mind.habit.state_dict())
     lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
-    log = learn_habit(World(model, lv_q, cfg, cfg.seed + k), habit, beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
-    mind = Mind(vae, model, habit, lv_q).eval()
+    log = learn_habit(World(model.to(device), lv_q.to(device), cfg, cfg.seed + k), habit.to(device), beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
+    mind = Mind(vae, model, habit, lv_q).cpu().eval()
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
 
@@ -374,8 +378,9 @@ def dream_on(
     "No more play: `habit_last` more batches of dreams, if any, or the mind that they made before."
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
     if not cfg.habit_last: write_bytes(folder/'mind.pt', (folder/f'round_{len(rounds)-1}'/'mind.pt').read_bytes()); return mind
+    mind.to(find_device(cfg.device))
     log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds), mind.habit.train(), beliefs_of(mind.vae, join(rounds)), replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
-    save_mind(mind.eval(), folder/'mind.pt', cfg, log=log)
+    save_mind(mind.cpu().eval(), folder/'mind.pt', cfg, log=log)
     return mind
 
 # %% ../nbs/05a_agent.ipynb #5d9dd6b4
