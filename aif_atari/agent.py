@@ -197,7 +197,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     rare:float=0.               # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
     hard:float=0.               # share of each of its batches drawn by its own error
     model_batch:int=16          # windows in each of them
-    device:str='auto'           # where it learns: auto, cpu, cuda or mps; it plays on the CPU
+    device:str='cpu'            # where it learns: auto, cpu, cuda or mps; it plays on the CPU
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
