@@ -221,7 +221,7 @@ def mixture_information(
 )->torch.Tensor:    # (B,) nats
     "Monte-Carlo estimate of what a sample will tell about which Gaussian of an even mixture it came from."
     M = len(mu)
-    x = mu + (0.5*lv).exp()*torch.randn(n, *mu.shape, generator=generator).to(mu.device)                                  # (n, M, B, Z)
+    x = mu + (0.5*lv).exp()*torch.randn(n, *mu.shape, generator=generator).to(mu.device)                    # (n, M, B, Z)
     log_p = -0.5*torch.stack([(lv[m] + (x - mu[m])**2*(-lv[m]).exp()).sum(-1) for m in range(M)])           # (M, n, M, B), of each sample under each member
     own = torch.stack([log_p[m, :, m] for m in range(M)], 1)
     return (own - log_p.logsumexp(0) + math.log(M)).mean((0, 1))
