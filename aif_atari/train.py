@@ -155,7 +155,7 @@ def pretrained_path(
     return folder/file
 
 def load_pretrained(
-    name:str,       # breakout or pong
+    name:str,       # breakout, pong or pong_fine
     device='cpu'
 )->VAE:
     "A trained VAE that ships with the package, in evaluation mode."
