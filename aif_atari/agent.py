@@ -7,8 +7,8 @@ __all__ = ['aif_train_agent', 'CHOSEN_BY', 'aif_play', 'returns_of', 'HabitConfi
            'save_mind', 'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes',
            'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'dream_on', 'train_agent',
            'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars',
-           'player_path', 'game_of', 'play_games', 'Decision', 'decision_text', 'decision_widget', 'tree_layout',
-           'plot_tree', 'plot_decision', 'plot_rounds']
+           'player_path', 'game_of', 'acting', 'play_games', 'Decision', 'decision_text', 'decision_widget',
+           'tree_layout', 'plot_tree', 'plot_decision', 'plot_rounds']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
@@ -54,7 +54,7 @@ class HabitConfig:
     habit_more:int=150          # and in each later round
     habit_last:int=0            # and after the last, with no play to correct them
     starts:int=64               # B, real states that imagination starts from
-    dream:int=15                # H, steps of each dream
+    dream:int=15                # H, decisions in each dream
     trace:float=0.95            # lambda, trust in the dream against the critic
     passes:int=4                # times that each dream is learned from
     minibatch:int=480           # imagined steps that are learned from at once
@@ -71,9 +71,9 @@ def dream(
     habit:Habit,
     state,      # (z, h) of B starts
     cfg         # a `HabitConfig` with `discount`
-)->dict:        # tensors with a row for each of the H x B steps: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
+)->dict:        # tensors with a row for each of the H x B decisions: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
     "Imagine, acting by habit, and see what came of it."
-    rows, (logits, v) = [], habit(state)
+    rows, (logits, v), discount = [], habit(state), cfg.discount**world.repeat
     for _ in range(cfg.dream):
         choice = torch.distributions.Categorical(logits=logits); a = choice.sample()
         after, terms, p = world.imagine(state, a)
@@ -81,8 +81,8 @@ def dream(
         rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
         state, v = after, v_after
     z, h, a, log_p, entropy, v, G, alive, v_after = (torch.stack(x) for x in zip(*rows))
-    R = returns_of(G, alive, v_after, cfg.discount, cfg.trace)
-    w = torch.cat([torch.ones_like(alive[:1]), (cfg.discount*alive).cumprod(0)[:-1]])
+    R = returns_of(G, alive, v_after, discount, cfg.trace)
+    w = torch.cat([torch.ones_like(alive[:1]), (discount*alive).cumprod(0)[:-1]])
     advantage = (v - R)/(v - R).std().clamp_min(1e-3)
     return {k: x.flatten(0, 1) for k, x in dict(z=z, h=h, a=a, log_p=log_p, R=R, advantage=advantage, w=w).items()} | dict(G=G.mean(), value=R.mean(), entropy=entropy.mean())
 
@@ -364,7 +364,7 @@ def learn_round(
     torch.manual_seed(cfg.seed + k); habit, device = Habit(model), find_device(cfg.device)
     if mind: habit.load_state_dict(mind.habit.state_dict())
     lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
-    log = learn_habit(World(model.to(device), lv_q.to(device), cfg, cfg.seed + k), habit.to(device), beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
+    log = learn_habit(World(model.to(device), lv_q.to(device), cfg, cfg.seed + k, cfg.repeat, cfg.discount), habit.to(device), beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
     mind = Mind(vae, model, habit, lv_q).cpu().eval()
     save_mind(mind, folder/'mind.pt', cfg, log=log)
     return mind
@@ -379,7 +379,7 @@ def dream_on(
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
     if not cfg.habit_last: write_bytes(folder/'mind.pt', (folder/f'round_{len(rounds)-1}'/'mind.pt').read_bytes()); return mind
     mind.to(find_device(cfg.device))
-    log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds), mind.habit.train(), beliefs_of(mind.vae, join(rounds)), replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
+    log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds, cfg.repeat, cfg.discount), mind.habit.train(), beliefs_of(mind.vae, join(rounds)), replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
     save_mind(mind.cpu().eval(), folder/'mind.pt', cfg, log=log)
     return mind
 
@@ -427,13 +427,14 @@ class PlayConfig(AgentConfig):
     model_path:str=''           # mind.pt of a trained agent
     pretrained:str=''           # or the name of shipped weights, such as breakout
     num_simulations:int=25      # N, steps imagined for one decision
+    repeat:int=0                # frames for which an action is held; by default as in training
     episodes:int=1              # whole games to play
     max_steps:int=3000          # agent steps after which a game is cut
     seed:int=2_000_042          # of the games
     gif_frames:int=400          # frames of the animation, at most
     output_dir:str='outputs/play'   # where to write play.gif and play.json
 
-CHOSEN_BY = dict(posterior='Q(a)', search='visits', habit='habit', first_step='exp(-G)')  # what an agent chooses by, in a word
+CHOSEN_BY = dict(posterior='Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)')  # what an agent chooses by, in a word
 
 # %% ../nbs/05a_agent.ipynb #ce58f815
 def terms_of_actions(
@@ -523,12 +524,15 @@ def game_of(
     "The game that a mind was trained on, at its protocol."
     return replace(from_dict(CollectConfig, mind.settings), **changes)
 
+def acting(mind:Mind, cfg)->AgentConfig:
+    "How to act by `cfg`, holding actions as in training unless it says otherwise."
+    return replace(part_of(AgentConfig, cfg), repeat=cfg.repeat or mind.settings['repeat'])
+
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
-    check_agent(cfg)
     for name in ('episodes', 'max_steps', 'gif_frames'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    path, folder = player_path(cfg), check_folder(cfg.output_dir); mind = load_mind(path)
-    watcher = Watcher(mind.agent(part_of(AgentConfig, cfg), cfg.seed))
+    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); check_agent(act); folder = check_folder(cfg.output_dir)
+    watcher = Watcher(mind.agent(act, cfg.seed))
     start = time.perf_counter()
     eps = play(game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, num_envs=min(8, cfg.episodes)), watcher)
     for i, (r, n) in enumerate(zip(eps.returns, eps.lengths)): print(f'game {i+1}: return {r:g} in {n-1} steps')

@@ -120,6 +120,7 @@ class CompareConfig(AgentConfig):
     pretrained:str=''           # or the name of shipped weights, such as breakout
     arms:str=''                 # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
     num_simulations:int=25      # N, steps imagined for one decision
+    repeat:int=0                # frames for which an action is held; by default as in training
     episodes:int=30             # games for each arm
     max_steps:int=3000          # agent steps after which a game is cut
     num_envs:int=0              # games played at once; by default as many as in training
@@ -131,27 +132,26 @@ class CompareConfig(AgentConfig):
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
-    check_agent(cfg)
     for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
-    path = player_path(cfg); mind = load_mind(path); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
+    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); check_agent(act); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat)
     out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
     out = (out if all(out.get(k) == new[k] for k in ('weights_sha256', 'settings')) else new) | dict(training=training)
     for arm in arms:
         if arm not in out['arms']:
-            policy, start = player(arm, mind, part_of(AgentConfig, cfg), cfg.seed), time.perf_counter()
+            policy, start = player(arm, mind, act, cfg.seed), time.perf_counter()
             eps = play(game, policy); seconds = time.perf_counter() - start
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()), command=provenance()['command'])
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
-        eps = play(game, player('habit', mind, part_of(AgentConfig, cfg), cfg.seed))
+        eps = play(game, player('habit', mind, act, cfg.seed))
         write_json(file, out := out | dict(lost_lives=lost_lives(mind, eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['TERMS', 'entropy', 'mutual_information', 'risk', 'state_information', 'parameter_information', 'expected_free_energy',
            'dirichlet_information', 'SearchConfig', 'Tree', 'choose', 'descend', 'back_up', 'undecided', 'search',
-           'Preferences', 'deep_risk', 'deep_state_information', 'mixture_information', 'binary_information', 'World',
-           'Habit', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
+           'follow_policies', 'Preferences', 'deep_risk', 'deep_state_information', 'mixture_information',
+           'binary_information', 'World', 'Habit', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
 
 # %% ../nbs/05_mcts_agent.ipynb #055fb74a
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np, torch
 from torch import nn
@@ -186,6 +186,26 @@ def search(
         back_up(tree, path, found, cfg.discount, busy)
     return tree
 
+# %% ../nbs/05_mcts_agent.ipynb #359f3ba9
+def follow_policies(
+    step,           # as `search` wants it
+    root:tuple,     # the state of E environments
+    actions,        # (A,) those to hold
+    horizon,        # T, steps that each policy is followed for
+    discount,
+    act=None,       # state -> actions (n,), once an action is not held any more; action 0 by default
+    value=None      # state -> G still to come (n,); 0 by default
+)->np.ndarray:      # (E, A, K) of holding each action for 1, 2, 4, ... steps, at most half of `horizon`
+    "G of whole policies: hold an action for a while, then do what `act` says."
+    holds = 2**np.arange(max(1, int(math.log2(max(1, horizon)))))
+    E, A, K = len(root[0]), len(actions), len(holds)
+    state, a, held = tuple(s.repeat_interleave(A*K, 0) for s in root), torch.as_tensor(actions).repeat_interleave(K).repeat(E), torch.as_tensor(holds).repeat(E*A)
+    act, value, G, counts = act or (lambda state: torch.zeros_like(a)), value or (lambda state: np.zeros(len(a))), np.zeros(E*A*K), np.ones(E*A*K)
+    for t in range(horizon):
+        state, g, alive = step(state, torch.where(held > t, a, act(state)) if t else a)
+        G += counts*np.asarray(g, float); counts = counts*discount*np.asarray(alive, float)
+    return (G + counts*value(state)).reshape(E, A, K)
+
 # %% ../nbs/05_mcts_agent.ipynb #0ee7b694
 @dataclass
 class Preferences:
@@ -236,13 +256,15 @@ def binary_information(
 
 # %% ../nbs/05_mcts_agent.ipynb #a6c254b9
 class World:
-    "One imagined step and what it is worth, for a batch of states (z, h)."
+    "One imagined decision and what it is worth, for a batch of states (z, h)."
     def __init__(self,
         model:TransitionModel,
         lv_q:torch.Tensor,      # (Z,) mean log-variance of the VAE's beliefs
         prefer:Preferences=None,
-        seed=0                  # of the samples
-    ): self.model, self.lv_q, self.prefer, self.generator = model, lv_q, prefer or Preferences(), torch.Generator().manual_seed(seed)
+        seed=0,                 # of the samples
+        repeat=1,               # steps for which an action is held
+        discount=1.             # of G, per step, while it is held
+    ): self.model, self.lv_q, self.prefer, self.generator, self.repeat, self.discount = model, lv_q, prefer or Preferences(), torch.Generator().manual_seed(seed), repeat, discount
 
     def terms(self, mu, lv, logits)->dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
@@ -252,11 +274,20 @@ class World:
         return out
 
     @torch.no_grad()
-    def imagine(self, state, a):
+    def step(self, state, a):
         "-> next state, terms, probabilities of reward and loss (B, 2)."
         z, h = state
         h, mu, lv, logits = self.model(z, a, h)
         return (mu.mean(0), h), self.terms(mu, lv, logits), logits.sigmoid().mean(0)
+
+    def imagine(self, state, a):
+        "As `step`, over all steps for which the action is held."
+        state, terms, p = self.step(state, a); counts, never = 1, 1 - p
+        for _ in range(self.repeat-1):
+            counts = counts*self.discount*(1 - p[:, 1])
+            state, more, p = self.step(state, a)
+            terms, never = {k: v + counts*more[k] for k, v in terms.items()}, never*(1 - p)
+        return state, terms, 1 - never
 
     def weigh(self, terms)->torch.Tensor:
         "G: risk, minus what will be learned, each with its weight."
@@ -301,7 +332,9 @@ class Habit(nn.Module):
 # %% ../nbs/05_mcts_agent.ipynb #d0a229a1
 @dataclass
 class AgentConfig(SearchConfig, Preferences):
-    choose_by:str='posterior'   # posterior: habit times exp(-G) as the search found it; search: its visits; habit; or first_step: the least G of one step and what the critic expects after it
+    choose_by:str='posterior'   # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one step and what the critic expects after it; or policies: the least G of holding an action for a while
+    horizon:int=16              # T, steps that policies are imagined for
+    hold_actions:str=''         # numbers of the actions that policies hold, separated by commas; by default all
     omega:float=math.inf        # precision over actions; infinite takes the best, 1 samples in proportion
     repeat:int=1                # frames for which an action is held
     use_habit:bool=True         # let the habit be the prior of the search; else every action alike
@@ -330,7 +363,8 @@ class MCTSAgent:
         seed=0
     ):
         self.cfg = cfg or AgentConfig(); check_agent(self.cfg)
-        self.vae, self.model, self.habit, self.world, self.rng = vae, model, habit, World(model, lv_q, self.cfg, seed), np.random.default_rng(seed)
+        self.vae, self.model, self.habit, self.world, self.rng = vae, model, habit, World(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount), np.random.default_rng(seed)
+        self.plan = replace(part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat)       # per decision
         self.fresh = None
 
     @torch.no_grad()
@@ -351,10 +385,18 @@ class MCTSAgent:
         A = self.model.cfg.num_actions
         if self.cfg.choose_by == 'habit': return self.habit.evaluate(state)[0]
         n = len(state[0])
-        if self.cfg.choose_by != 'first_step': self.tree = search(self.world, state, A, self.cfg, self.evaluate); return self.tree.visits[:, 0] if self.cfg.choose_by == 'search' else self.tree.posterior(np.zeros(n, int))
+        if self.cfg.choose_by == 'policies': return self.of_policies(state)
+        if self.cfg.choose_by != 'first_step': self.tree = search(self.world, state, A, self.plan, self.evaluate); return self.tree.visits[:, 0] if self.cfg.choose_by == 'search' else self.tree.posterior(np.zeros(n, int))
         after, G, alive = self.world(tuple(s.repeat_interleave(A, 0) for s in state), torch.arange(A).repeat(n))
-        G = (G + self.cfg.discount*alive*self.evaluate(after)[1]).reshape(n, A)
+        G = (G + self.plan.discount*alive*self.evaluate(after)[1]).reshape(n, A)
         return np.exp(G.min(1, keepdims=True) - G)
+
+    def of_policies(self, state)->np.ndarray:   # (n, A)
+        "exp(-G) of the best policy that begins with each action."
+        actions, act = [int(a) for a in self.cfg.hold_actions.split(',')] if self.cfg.hold_actions else range(self.model.cfg.num_actions), (lambda s: torch.as_tensor(self.evaluate(s)[0].argmax(1))) if self.cfg.use_habit else None
+        G = follow_policies(self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]).min(2)
+        w = np.zeros((len(G), self.model.cfg.num_actions)); w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
+        return w
 
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
@@ -374,8 +416,9 @@ class MCTSAgent:
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27
 def check_agent(cfg):
     "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense."
-    one_of(cfg.choose_by, ['posterior', 'search', 'habit', 'first_step'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
-    for name in ('num_simulations', 'repeat', 'samples'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    one_of(cfg.choose_by, ['posterior', 'search', 'habit', 'first_step', 'policies'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
+    check(all(a.strip().isdigit() for a in cfg.hold_actions.split(',')) or not cfg.hold_actions, f'hold_actions are numbers separated by commas, such as 0,2,3, not {cfg.hold_actions}.')
+    for name in ('num_simulations', 'repeat', 'samples', 'horizon'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     for name in ('discount', 'confidence'): check(0 < getattr(cfg, name) <= 1, f'{name} must be above 0 and at most 1, not {getattr(cfg, name)}.')
     check(cfg.omega > 0, f'omega must be positive, not {cfg.omega}.')
     check(cfg.exploration >= 0, f'exploration must not be negative, not {cfg.exploration}.')
