@@ -393,10 +393,12 @@ def train_agent(cfg):
         spent = sum(int((e.lengths-1).sum()) for e in kept)
         if kept and spent + cfg.max_steps > cfg.budget: break       # the longest game would not fit any more
         here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
-        eps, visits = play_round(cfg, k, here, mind, spent)
-        kept.append(eps)
-        mind = learn_round(cfg, k, here, kept, visits, mind)
-        if not done: report_time(here, start)
+        try:
+            eps, visits = play_round(cfg, k, here, mind, spent)
+            kept.append(eps)
+            mind = learn_round(cfg, k, here, kept, visits, mind)
+        finally:        # what a sitting that was stopped has taken counts too
+            if not done and (here/'report.json').exists(): report_time(here, start)
         print(round_line(read_json(here/'report.json')), flush=True)
         last = here
     start, done = time.process_time(), (folder/'mind.pt').exists()
@@ -526,7 +528,8 @@ def game_of(
 
 def acting(mind:Mind, cfg)->AgentConfig:
     "How to act by `cfg`, holding actions as in training unless it says otherwise."
-    return replace(part_of(AgentConfig, cfg), repeat=cfg.repeat or mind.settings['repeat'])
+    trained = from_dict(AgentConfig, mind.settings)
+    return replace(part_of(AgentConfig, cfg), repeat=cfg.repeat or trained.repeat, hold_actions=cfg.hold_actions or trained.hold_actions)
 
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."

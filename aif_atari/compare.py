@@ -50,7 +50,10 @@ ARMS = dict(
     search='search for reward, with habit and critic',
     state_information='search for reward and for information on z',
     parameter_information='search for reward and for information on theta',
-    all_terms='search with all terms of G')
+    all_terms='search with all terms of G',
+    policies='whole policies, then no action',
+    policies_habit='whole policies, then habit, and the critic',
+    untrained_policies='whole policies, with untrained networks')
 
 def player(
     arm:str,        # of `ARMS`, or constant_ACTION, or search_N for N simulations
@@ -67,6 +70,7 @@ def player(
     plays = lambda mind=mind, **kw: mind.agent(replace(cfg, **kw), seed)
     return dict(random=lambda: RandomPolicy(len(names), seed), held=lambda: RandomPolicy(len(names), seed, 8), untrained=lambda: plays(untrained(mind, seed)), first_step=lambda: plays(choose_by='first_step'),
                 habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), no_habit=lambda: plays(use_habit=False), no_critic=lambda: plays(use_critic=False), visits=lambda: plays(choose_by='search'), search=plays,
+                policies=lambda: plays(choose_by='policies', use_habit=False, use_critic=False), policies_habit=lambda: plays(choose_by='policies'), untrained_policies=lambda: plays(untrained(mind, seed), choose_by='policies'),
                 **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS}, all_terms=lambda: plays(**ALL_TERMS))[arm]()
 
 # %% ../nbs/05c_compare.ipynb #dff6c496
@@ -139,10 +143,11 @@ def compare_agents(cfg):
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat)
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat, hold_actions=act.hold_actions)
     out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
-    out = (out if all(out.get(k) == new[k] for k in ('weights_sha256', 'settings')) else new) | dict(training=training)
+    then = asdict(CompareConfig()) | out.get('settings', {})        # a setting that came later had its default before
+    out = (out | dict(settings=new['settings']) if out.get('weights_sha256') == new['weights_sha256'] and all(then[k] == v for k, v in new['settings'].items()) else new) | dict(training=training)
     for arm in arms:
         if arm not in out['arms']:
             policy, start = player(arm, mind, act, cfg.seed), time.perf_counter()
