@@ -197,6 +197,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     rare:float=0.               # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
     hard:float=0.               # share of each of its batches drawn by its own error
     model_batch:int=16          # windows in each of them
+    outcome_weight:float=10.    # how much outcomes count in what it learns, where a squared error counts 1
     device:str='cpu'            # where it learns: auto, cpu, cuda or mps; it plays on the CPU
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
@@ -290,7 +291,7 @@ def teach_imagination(
 )->tuple:           # model, and `Beliefs` of all frames, in their order
     "Train the transition model of chapter 04 on beliefs about all frames, half of the time about the latest."
     first, eps, device = before is None, join(rounds), find_device(cfg.device)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, batch_size=cfg.model_batch, lr=3e-3 if first else 1e-3,
+    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, batch_size=cfg.model_batch, outcome_weight=cfg.outcome_weight, lr=3e-3 if first else 1e-3,
                               latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(eps.action_names), output_dir=str(folder/'transition'))
     check_folder(t.output_dir)
     beliefs, first_of = beliefs_of(vae.to(device), eps), np.cumsum([0] + [len(e) for e in rounds])
@@ -324,7 +325,7 @@ def check_train_agent(cfg):
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
     for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps', 'model_ahead', 'model_batch'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
-    check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
+    check(cfg.outcome_weight >= 0, f'outcome_weight must be at least 0, not {cfg.outcome_weight}.'); check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
 

@@ -139,6 +139,7 @@ class TransitionConfig:
     latent_grid:int=8       # of the VAE: places along each side; 0 for a vector
     num_actions:int=4       # A
     warmup_frames:int=5     # frames that are seen before imagination starts
+    outcome_weight:float=10.    # how much an outcome's surprise counts in training, where a squared error counts 1
 
     @property
     def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
@@ -290,7 +291,7 @@ def surprise(self:TransitionModel,
     noise = gaussian_surprise(target[fair], mu[:, fair].detach(), lv[:, fair]).sum(-1).mean()
     logits = logits[:, fair]
     outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'][fair].expand_as(logits), reduction='none').sum(-1).mean()
-    return dict(F=error + 0.01*noise + 10*outcome, error=error, noise=noise, outcome=outcome)
+    return dict(F=error + 0.01*noise + self.cfg.outcome_weight*outcome, error=error, noise=noise, outcome=outcome)
 
 # %% ../nbs/04_transition.ipynb #aaaec97c
 @patch
