@@ -534,8 +534,9 @@ def acting(mind:Mind, cfg)->AgentConfig:
 
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
+    check_agent(replace(cfg, repeat=cfg.repeat or 1))
     for name in ('episodes', 'max_steps', 'gif_frames'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); check_agent(act); folder = check_folder(cfg.output_dir)
+    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); folder = check_folder(cfg.output_dir)
     watcher = Watcher(mind.agent(act, cfg.seed))
     start = time.perf_counter()
     eps = play(game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, num_envs=min(8, cfg.episodes)), watcher)

@@ -136,8 +136,9 @@ class CompareConfig(AgentConfig):
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
+    check_agent(replace(cfg, repeat=cfg.repeat or 1))
     for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
-    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); check_agent(act); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
+    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
