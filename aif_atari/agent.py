@@ -321,7 +321,7 @@ def look_at(
 # %% ../nbs/05a_agent.ipynb #053678a8
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
-    check_collect(cfg); check_agent(cfg); find_game(cfg.env_name); find_device(cfg.device)
+    check_collect(cfg); check_agent(cfg, len(open_games(cfg).action_names)); find_game(cfg.env_name); find_device(cfg.device)
     check(cfg.habit_last >= 0, f'habit_last must be at least 0, not {cfg.habit_last}.')
     for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'vae_epochs', 'vae_more', 'model_epochs', 'model_more', 'model_steps', 'model_ahead', 'model_batch'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')

@@ -333,11 +333,11 @@ class Habit(nn.Module):
 @dataclass
 class AgentConfig(SearchConfig, Preferences):
     choose_by:str='posterior'   # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one step and what the critic expects after it; or policies: the least G of holding an action for a while
-    horizon:int=16              # T, steps that policies are imagined for
+    horizon:int=16              # T, decisions that policies are imagined for
     hold_actions:str=''         # numbers of the actions that policies hold, separated by commas; by default all
     omega:float=math.inf        # precision over actions; infinite takes the best, 1 samples in proportion
     repeat:int=1                # frames for which an action is held
-    use_habit:bool=True         # let the habit be the prior of the search; else every action alike
+    use_habit:bool=True         # let the habit be the prior of the search, and go on where policies stop to hold; else every action alike, and action 0
     use_critic:bool=True        # let the critic value the search's leaves; else nothing is expected there
     mixed_precision:str='auto'  # imagine in bfloat16 where it is fast: auto, on or off
 
@@ -362,7 +362,7 @@ class MCTSAgent:
         cfg:AgentConfig=None,
         seed=0
     ):
-        self.cfg = cfg or AgentConfig(); check_agent(self.cfg)
+        self.cfg = cfg or AgentConfig(); check_agent(self.cfg, model.cfg.num_actions)
         self.vae, self.model, self.habit, self.world, self.rng = vae, model, habit, World(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount), np.random.default_rng(seed)
         self.plan = replace(part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat)       # per decision
         self.fresh = None
@@ -414,10 +414,11 @@ class MCTSAgent:
         self.a[self.fresh] = 0
 
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27
-def check_agent(cfg):
-    "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense."
+def check_agent(cfg, num_actions=math.inf):
+    "Raise `InputError` where `cfg`, an `AgentConfig`, makes no sense for a game of so many actions."
     one_of(cfg.choose_by, ['posterior', 'search', 'habit', 'first_step', 'policies'], 'way to choose_by'); one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
     check(all(a.strip().isdigit() for a in cfg.hold_actions.split(',')) or not cfg.hold_actions, f'hold_actions are numbers separated by commas, such as 0,2,3, not {cfg.hold_actions}.')
+    for a in cfg.hold_actions.split(',') if cfg.hold_actions else (): check(int(a) < num_actions, f'hold_actions names action {int(a)}, but the game has {num_actions}, from 0.')
     for name in ('num_simulations', 'repeat', 'samples', 'horizon'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     for name in ('discount', 'confidence'): check(0 < getattr(cfg, name) <= 1, f'{name} must be above 0 and at most 1, not {getattr(cfg, name)}.')
     check(cfg.omega > 0, f'omega must be positive, not {cfg.omega}.')

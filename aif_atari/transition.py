@@ -391,7 +391,7 @@ def complete(
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
     for f in (check_collect, check_train): f(cfg)
     for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    for name in ('short', 'rare', 'outcome_epochs'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
+    for name in ('short', 'rare', 'outcome_epochs', 'outcome_weight'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
     check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
     one_of(cfg.kind, ['grid', 'vector'], 'kind')
