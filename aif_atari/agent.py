@@ -198,7 +198,7 @@ class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     hard:float=0.               # share of each of its batches drawn by its own error
     model_batch:int=16          # windows in each of them
     outcome_weight:float=10.    # how much outcomes count in what it learns, where a squared error counts 1
-    device:str='cpu'            # where it learns: auto, cpu, cuda or mps; it plays on the CPU
+    device:str='cpu'            # where it learns and plays: auto, cpu, cuda or mps
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -313,7 +313,7 @@ def look_at(
     "What a mind makes of new play: calibration of the loss it expects, and, where the game has labels, the share of balls that it sees, and of those it imagines rightly, by what becomes of them."
     game, things = find_game(eps.config['env_name'])[1], things_of(eps.config['env_name'])
     if 'ball' in things: eps = eps.with_ram(progress=False)
-    d = imagine(mind.model, mind.vae, eps, 20, 1000)
+    d = imagine(mind.model, mind.vae, eps, 20, 1000); mind.cpu()
     out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in score_outcomes(d).items()})
     if 'ball' in things: out |= dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), kinds={n: shares(place_errors(d, mind.vae, things['ball'], (5, 10), only=k)).get('imagined') for n, k in kinds_of(d, game).items()})
     return out
@@ -340,7 +340,7 @@ def play_round(
 )->tuple:               # `Episodes`, visits (num_frames, A)
     "The round's games, from its folder or played now; and what the mind makes of them before it learns, in report.json."
     if not (folder/'report.json').exists():
-        left, agent = cfg.budget - spent, mind and mind.agent(part_of(AgentConfig, cfg), cfg.seed + k)
+        left, agent = cfg.budget - spent, mind and mind.to(find_device(cfg.device)).agent(part_of(AgentConfig, cfg), cfg.seed + k)
         want = min(cfg.first_steps if k == 0 else cfg.round_steps, left)
         parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
         eps = join(parts); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)

@@ -34,7 +34,7 @@ def untrained(mind:Mind, seed=0)->Mind:
     "The same eyes, with an imagination and a habit that have learned nothing."
     torch.manual_seed(seed)
     model = TransitionModel(mind.model.cfg); model.centre.copy_(mind.model.centre); model.scale.copy_(mind.model.scale)
-    return Mind(mind.vae, model.eval(), Habit(model), mind.lv_q)
+    return Mind(mind.vae, model.eval(), Habit(model), mind.lv_q).to(mind.lv_q.device)
 
 ALL_TERMS = dict(state_information=0.01, parameter_information=0.1)     # weights of information where it is sought
 ARMS = dict(
@@ -129,6 +129,7 @@ class CompareConfig(AgentConfig):
     max_steps:int=3000          # agent steps after which a game is cut
     num_envs:int=0              # games played at once; by default as many as in training
     seed:int=3_000_042          # of the games, and of whoever plays
+    device:str='cpu'            # where to imagine: auto, cpu, cuda or mps
     results_dir:str='results/agent' # where GAME_SEED.json is written, arm by arm; the same command again goes on
     ship_dir:str=''             # where to write the weights for shipping; nowhere by default
     ship_name:str=''            # under which name; by default the game's
@@ -138,13 +139,13 @@ def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
     check_agent(replace(cfg, repeat=cfg.repeat or 1))
     for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
-    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
+    path = player_path(cfg); mind = load_mind(path, find_device(cfg.device)); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat, hold_actions=act.hold_actions)
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'device', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat, hold_actions=act.hold_actions)
     out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
     then = asdict(CompareConfig()) | out.get('settings', {})        # a setting that came later had its default before
@@ -158,7 +159,7 @@ def compare_agents(cfg):
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
         eps = play(game, player('habit', mind, act, cfg.seed))
-        write_json(file, out := out | dict(lost_lives=lost_lives(mind, eps.with_ram())) | provenance())
+        write_json(file, out := out | dict(lost_lives=lost_lives(mind.cpu(), eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
 

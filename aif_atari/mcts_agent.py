@@ -199,7 +199,7 @@ def follow_policies(
     "G of whole policies: hold an action for a while, then do what `act` says."
     holds = 2**np.arange(max(1, int(math.log2(max(1, horizon)))))
     E, A, K = len(root[0]), len(actions), len(holds)
-    state, a, held = tuple(s.repeat_interleave(A*K, 0) for s in root), torch.as_tensor(actions).repeat_interleave(K).repeat(E), torch.as_tensor(holds).repeat(E*A)
+    state, a, held = tuple(s.repeat_interleave(A*K, 0) for s in root), torch.as_tensor(actions, device=root[0].device).repeat_interleave(K).repeat(E), torch.as_tensor(holds, device=root[0].device).repeat(E*A)
     act, value, G, counts = act or (lambda state: torch.zeros_like(a)), value or (lambda state: np.zeros(len(a))), np.zeros(E*A*K), np.ones(E*A*K)
     for t in range(horizon):
         state, g, alive = step(state, torch.where(held > t, a, act(state)) if t else a)
@@ -294,8 +294,8 @@ class World:
         return sum((1 if k == 'risk' else -1)*getattr(self.prefer, k)*v for k, v in terms.items())
 
     def __call__(self, state, a):
-        state, terms, p = self.imagine(state, a)
-        return state, self.weigh(terms).numpy(), (1 - p[:, 1]).numpy()
+        state, terms, p = self.imagine(state, a.to(state[0].device))
+        return state, self.weigh(terms).cpu().numpy(), (1 - p[:, 1]).cpu().numpy()
 
 # %% ../nbs/05_mcts_agent.ipynb #648c3263
 class Habit(nn.Module):
@@ -327,7 +327,7 @@ class Habit(nn.Module):
     def evaluate(self, state):
         "As `search` wants it: prior (B, A) and value (B,)."
         logits, value = self(state)
-        return logits.softmax(1).numpy(), value.numpy()
+        return logits.softmax(1).cpu().numpy(), value.cpu().numpy()
 
 # %% ../nbs/05_mcts_agent.ipynb #d0a229a1
 @dataclass
@@ -365,13 +365,13 @@ class MCTSAgent:
         self.cfg = cfg or AgentConfig(); check_agent(self.cfg, model.cfg.num_actions)
         self.vae, self.model, self.habit, self.world, self.rng = vae, model, habit, World(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount), np.random.default_rng(seed)
         self.plan = replace(part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat)       # per decision
-        self.fresh = None
+        self.device, self.fresh = model.scale.device, None
 
     @torch.no_grad()
     def perceive(self, frames):
         "Frames (n, H, W, 3) uint8 -> the state (z, h)."
-        z, W = self.vae.encode(to_float(frames))[0], self.model.cfg.warmup_frames
-        if self.fresh is None or len(self.fresh) != len(frames): self.fresh, self.z, self.a, self.age = torch.ones(len(z), dtype=torch.bool), z[:, None].repeat(1, W, 1), torch.zeros(len(z), W-1, dtype=torch.long), 0
+        z, W = self.vae.encode(to_float(frames, self.device))[0], self.model.cfg.warmup_frames
+        if self.fresh is None or len(self.fresh) != len(frames): self.fresh, self.z, self.a, self.age = z.new_ones(len(z), dtype=torch.bool), z[:, None].repeat(1, W, 1), z.new_zeros(len(z), W-1, dtype=torch.long), 0
         self.z = torch.where(self.fresh[:, None, None], z[:, None], torch.cat([self.z[:, 1:], z[:, None]], 1))      # a game's first frame stands in for those before it
         return z, self.model.look(self.z, self.a)
 
@@ -393,7 +393,7 @@ class MCTSAgent:
 
     def of_policies(self, state)->np.ndarray:   # (n, A)
         "exp(-G) of the best policy that begins with each action."
-        actions, act = [int(a) for a in self.cfg.hold_actions.split(',')] if self.cfg.hold_actions else range(self.model.cfg.num_actions), (lambda s: torch.as_tensor(self.evaluate(s)[0].argmax(1))) if self.cfg.use_habit else None
+        actions, act = [int(a) for a in self.cfg.hold_actions.split(',')] if self.cfg.hold_actions else range(self.model.cfg.num_actions), (lambda s: torch.as_tensor(self.evaluate(s)[0].argmax(1), device=self.device)) if self.cfg.use_habit else None
         G = follow_policies(self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]).min(2)
         w = np.zeros((len(G), self.model.cfg.num_actions)); w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
         return w
@@ -401,8 +401,8 @@ class MCTSAgent:
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
         if self.age % self.cfg.repeat == 0:
-            half = len(frames) > 1 and use_bfloat16(self.cfg.mixed_precision, 'cpu')      # for a single game full precision is faster
-            with torch.autocast('cpu', torch.bfloat16, enabled=half): w = self.weights(state)
+            half = len(frames) > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half): w = self.weights(state)
             self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
             self.held = np.array([self.rng.choice(len(p), p=p) for p in chances])
         self.age += 1
@@ -410,7 +410,7 @@ class MCTSAgent:
 
     def told(self, actions, fresh):
         "Take in what was done, and which games begin anew with the next frame."
-        self.fresh, self.a = torch.as_tensor(fresh), torch.cat([self.a[:, 1:], torch.as_tensor(actions).long()[:, None]], 1)
+        self.fresh, self.a = torch.as_tensor(fresh, device=self.device), torch.cat([self.a[:, 1:], torch.as_tensor(actions, device=self.device).long()[:, None]], 1)
         self.a[self.fresh] = 0
 
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27
