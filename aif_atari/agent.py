@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['aif_train_agent', 'CHOSEN_BY', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss', 'learn_habit', 'Mind',
            'save_mind', 'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes',
-           'teach_imagination', 'look_at', 'check_train_agent', 'play_round', 'learn_round', 'dream_on', 'train_agent',
-           'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch', 'label', 'bars',
-           'player_path', 'game_of', 'acting', 'play_games', 'Decision', 'decision_text', 'decision_widget',
-           'tree_layout', 'plot_tree', 'plot_decision', 'plot_rounds']
+           'teach_imagination', 'look_at', 'to_begin_with', 'check_train_agent', 'play_round', 'learn_round',
+           'dream_on', 'train_agent', 'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch',
+           'label', 'bars', 'player_path', 'game_of', 'acting', 'play_games', 'Decision', 'decision_text',
+           'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision', 'plot_rounds']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
 import io, json, time
@@ -172,6 +172,8 @@ def load_mind(path, device='cpu')->Mind:
 @dataclass
 class TrainAgentConfig(AgentConfig, HabitConfig, CollectConfig):
     output_dir:str='outputs/agent'  # run folder; the same command again goes on where it stopped
+    model_path:str=''           # transition model of chapter 04 to begin with, whose game, seed, sizes and random play it takes over; by default the first round trains one
+    pretrained:str=''           # or the name of one that ships, such as pong
     fire_lives:bool=True        # press fire in the player's place at the first frame of each life
     settle:int=-1               # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
     max_steps:int=1500          # agent steps after which an episode is truncated
@@ -319,6 +321,16 @@ def look_at(
     return out
 
 # %% ../nbs/05a_agent.ipynb #053678a8
+def to_begin_with(
+    cfg:TrainAgentConfig
+)->tuple:           # the configuration with what a given model decides; and its VAE and itself, or None
+    "The transition model that `cfg` names, if any, with its eyes."
+    check(not (cfg.model_path and cfg.pretrained), 'Begin with one model: --model_path or --pretrained, not both.')
+    if not (cfg.model_path or cfg.pretrained): return cfg, None
+    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel')); s = model.settings
+    taken = ('env_name', 'seed', 'frame_size', 'frame_skip', 'sticky', 'full_actions', 'settle', 'latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
+    return replace(cfg, **{k: s[k] for k in taken}), (load_vae(eyes(from_dict(TrainTransitionConfig, s))), model)
+
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
     check_collect(cfg); check_agent(cfg, len(open_games(cfg).action_names)); find_game(cfg.env_name); find_device(cfg.device)
@@ -336,13 +348,15 @@ def play_round(
     k:int,              # round, from 0
     folder,             # of the round
     mind=None,          # of the round before
-    spent=0             # agent steps made so far
+    spent=0,            # agent steps made so far
+    given=None          # what the first round begins with, as `to_begin_with` gives it
 )->tuple:               # `Episodes`, visits (num_frames, A)
     "The round's games, from its folder or played now; and what the mind makes of them before it learns, in report.json."
     if not (folder/'report.json').exists():
         left, agent = cfg.budget - spent, mind and mind.to(find_device(cfg.device)).agent(part_of(AgentConfig, cfg), cfg.seed + k)
         want = min(cfg.first_steps if k == 0 else cfg.round_steps, left)
-        parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
+        if k == 0 and given: parts, visits = [play(from_dict(CollectConfig, given[1].settings))], None      # what the model was trained on
+        else: parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
         eps = join(parts); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
         eps.save(folder/'episodes.npz'); buffer = io.BytesIO(); np.save(buffer, visits.astype(np.float32)); write_bytes(folder/'visits.npy', buffer.getvalue())
         report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
@@ -356,12 +370,15 @@ def learn_round(
     folder,
     rounds:list,        # `Episodes` of each round so far
     visits,             # (num_frames, A) of the last round
-    mind=None           # of the round before
+    mind=None,          # of the round before
+    given=None          # VAE and transition model to begin with
 )->Mind:
     "Teach eyes, imagination and habit, or read from the folder what was learned."
     if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
-    vae = teach_eyes(cfg, rounds, folder, cfg.vae_more if mind else cfg.vae_epochs, mind and mind.vae)
-    model, beliefs = teach_imagination(cfg, rounds, vae, folder, cfg.model_more if mind else cfg.model_epochs, mind and mind.model)
+    if given and not mind: vae, model = given; beliefs = beliefs_of(vae, join(rounds))
+    else:
+        vae = teach_eyes(cfg, rounds, folder, cfg.vae_more if mind else cfg.vae_epochs, mind and mind.vae)
+        model, beliefs = teach_imagination(cfg, rounds, vae, folder, cfg.model_more if mind else cfg.model_epochs, mind and mind.model)
     torch.manual_seed(cfg.seed + k); habit, device = Habit(model), find_device(cfg.device)
     if mind: habit.load_state_dict(mind.habit.state_dict())
     lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
@@ -387,7 +404,7 @@ def dream_on(
 # %% ../nbs/05a_agent.ipynb #5d9dd6b4
 def train_agent(cfg):
     "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
-    check_train_agent(cfg)
+    cfg, given = to_begin_with(cfg); check_train_agent(cfg)
     folder, mind, kept = open_run(cfg), None, []
     write_json(folder/'config.json', asdict(cfg))
     for k in range(cfg.rounds):
@@ -395,9 +412,9 @@ def train_agent(cfg):
         if kept and spent + cfg.max_steps > cfg.budget: break       # the longest game would not fit any more
         here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
         try:
-            eps, visits = play_round(cfg, k, here, mind, spent)
+            eps, visits = play_round(cfg, k, here, mind, spent, given)
             kept.append(eps)
-            mind = learn_round(cfg, k, here, kept, visits, mind)
+            mind = learn_round(cfg, k, here, kept, visits, mind, given)
         finally:        # what a sitting that was stopped has taken counts too
             if not done and (here/'report.json').exists(): report_time(here, start)
         print(round_line(read_json(here/'report.json')), flush=True)
