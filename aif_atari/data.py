@@ -41,6 +41,7 @@ class CollectConfig:
     fire_lives:bool=False       # press fire in the player's place at the first frame of each life
     settle:int=0                # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
     hold:int=1                  # steps for which random play holds an action
+    hold_least:int=0            # if it is to hold some for less: each for so many to `hold` steps, evenly drawn; by default always for `hold`
     num_envs:int=8              # games played at once; another number gives other episodes
 
 # %% ../nbs/00_data.ipynb #fdcca12f
@@ -52,6 +53,7 @@ def check_collect(cfg):
     check(0 <= cfg.sticky < 1, f'sticky is a probability in [0, 1), not {cfg.sticky}.')
     check(0 <= cfg.seed < 2**63, f'seed must lie between 0 and 2**63, not {cfg.seed}.')
     check(0 <= cfg.noop_max <= 255, f'noop_max must be between 0 and 255, not {cfg.noop_max}.')
+    check(0 <= cfg.hold_least <= cfg.hold, f'hold_least must be between 0 and hold ({cfg.hold}), not {cfg.hold_least}.')
     check(cfg.settle >= -1, f'settle must be at least -1, not {cfg.settle}.')
 
 # %% ../nbs/00_data.ipynb #49ec7a2e
@@ -237,17 +239,22 @@ def stack(self:Episodes,
 
 # %% ../nbs/00_data.ipynb #ad351673
 class RandomPolicy:
-    "Each action with equal probability, held for `hold` steps."
+    "Each action with equal probability, held for `hold` steps, or for `least` to `hold` steps, evenly drawn."
     def __init__(self,
         num_actions:int,    # A
         seed=0,             # of the draws
-        hold:int=1          # steps for which an action is held
-    ): self.num_actions, self.rng, self.hold, self.t = num_actions, np.random.default_rng(seed), hold, 0
+        hold:int=1,         # steps for which an action is held
+        least:int=0         # at least, if not always for `hold`
+    ): self.num_actions, self.rng, self.hold, self.least, self.left = num_actions, np.random.default_rng(seed), hold, least or hold, 0
     def __call__(self,
         frames              # (n, H, W, 3), looked at only for their number
     )->np.ndarray:          # (n,) int64, indices of actions
-        if self.t % self.hold == 0: self.actions = self.rng.integers(self.num_actions, size=len(frames))
-        self.t += 1
+        n = len(frames); over = np.broadcast_to(self.left == 0, n)
+        if over.any():
+            drawn = self.rng.integers(self.num_actions, size=n)
+            self.actions = drawn if over.all() else np.where(over, drawn, self.actions)
+            self.left = np.where(over, self.hold if self.least == self.hold else self.rng.integers(self.least, self.hold+1, size=n), self.left)
+        self.left = self.left - 1
         return self.actions
 
 def slot_seed(
@@ -291,7 +298,7 @@ def play(
     check_collect(cfg)
     n = min(cfg.num_envs, cfg.num_episodes)
     games = (games or open_games)(cfg, n)
-    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold), _Writer(cfg.frame_size, hasattr(games, 'ram'))
+    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold, cfg.hold_least), _Writer(cfg.frame_size, hasattr(games, 'ram'))
     settle = settle_steps(cfg)
     number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
     history, first = deque(), 0                                                 # what the whole batch did from step `first` on
