@@ -294,6 +294,7 @@ class EvalTransitionConfig:
     num_windows:int=2000    # windows to imagine, evenly taken from them
     max_steps:int=1000      # agent steps after which an episode is truncated
     hold:int=0              # steps for which random play holds an action; by default as in training
+    hold_least:int=0        # or at least so many, evenly drawn; by default as in training
     seed:int=1_000_042      # of the fresh episodes
     output_dir:str=''       # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
     results_dir:str=''      # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
@@ -390,19 +391,19 @@ def evaluate_transition(cfg):
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.')
     one_of(cfg.player, ['random', 'scripted'], 'player')
     for name in ('num_episodes', 'num_windows', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    check(cfg.hold >= 0, f'hold must be at least 0, not {cfg.hold}.')
+    for name in ('hold', 'hold_least'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
     model = load_transition(path); run = from_dict(TrainTransitionConfig, model.settings)
     vae, folder = load_vae(eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))
     check(cfg.seed not in (run.seed, vae.settings.get('seed')), f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
     for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)): check_folder(f)
-    game = replace(part_of(CollectConfig, run), num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, hold=cfg.hold or run.hold)
+    game = replace(part_of(CollectConfig, run), num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, hold=cfg.hold or run.hold, hold_least=cfg.hold_least or run.hold_least)
     other = cfg.unseen or ('Breakout' if find_game(run.env_name)[1] == 'pong' else 'Pong')
     check(find_game(other) != find_game(run.env_name), f'{other} is the game that the model was trained on; name another as --unseen.')
     eps = play(game) if run.noop_max or run.fire_reset else watched(game, cfg.player)       # those can't be replayed, and have no labels
     d, r = measure_imagination(model, vae, eps, play(replace(game, env_name=other, num_episodes=4, max_steps=200)), cfg.num_windows)
     log = [json.loads(l) for l in (path.parent/'metrics.jsonl').read_text().splitlines()] if (path.parent/'metrics.jsonl').exists() else []
-    about = dict(env_name=run.env_name, kind=run.kind, seed=run.seed, player=cfg.player, hold=game.hold, unseen_game=other, seconds=round(sum(x['seconds'] for x in log), 1), parameters=sum(p.numel() for p in model.parameters()), sha256=file_hash(path), settings=model.settings)
+    about = dict(env_name=run.env_name, kind=run.kind, seed=run.seed, player=cfg.player, hold=game.hold, hold_least=game.hold_least, unseen_game=other, seconds=round(sum(x['seconds'] for x in log), 1), parameters=sum(p.numel() for p in model.parameters()), sha256=file_hash(path), settings=model.settings)
     if folder: write_evaluation(folder, d, vae, r, about)
     if cfg.results_dir: write_json(Path(cfg.results_dir)/f"{find_game(run.env_name)[1]}_{run.kind}_{run.seed}{'_scripted' if cfg.player == 'scripted' else ''}.json", about | r | provenance())
     if cfg.ship_dir: ship(path, find_game(run.env_name)[1], 'TransitionModel', cfg.ship_dir)
