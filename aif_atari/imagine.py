@@ -288,6 +288,7 @@ def score_doubt(
 class EvalTransitionConfig:
     model_path:str=''       # best_model.pt or another checkpoint of a transition model
     pretrained:str=''       # or the name of shipped weights, such as breakout
+    vae_path:str=''         # checkpoint of its VAE, where it is not the one that the model's settings name, as in an agent's rounds
     player:str='random'     # who plays the games: random as in training, or scripted (Breakout and Pong)
     unseen:str=''           # a game that the model has not seen, to measure its doubt on; by default Pong, for Pong Breakout
     num_episodes:int=20     # fresh episodes
@@ -394,7 +395,7 @@ def evaluate_transition(cfg):
     for name in ('hold', 'hold_least'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
     model = load_transition(path); run = from_dict(TrainTransitionConfig, model.settings)
-    vae, folder = load_vae(eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))
+    vae, folder = load_vae(cfg.vae_path or eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))
     check(cfg.seed not in (run.seed, vae.settings.get('seed')), f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
     for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)): check_folder(f)
     game = replace(part_of(CollectConfig, run), num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, hold=cfg.hold or run.hold, hold_least=cfg.hold_least or run.hold_least)
