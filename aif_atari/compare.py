@@ -136,7 +136,7 @@ class CompareConfig(AgentConfig):
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
-    "Play all arms, and write each one's returns as it is done; and how lives were lost by habit."
+    "Play all arms, and write each one's returns as it is done; and, where habit plays, how its lives were lost."
     check_agent(replace(cfg, repeat=cfg.repeat or 1))
     for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
     path = player_path(cfg); mind = load_mind(path, find_device(cfg.device)); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
@@ -157,7 +157,7 @@ def compare_agents(cfg):
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()), command=provenance()['command'])
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
-    if 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
+    if 'habit' in out['arms'] and 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
         eps = play(game, player('habit', mind, act, cfg.seed))
         write_json(file, out := out | dict(lost_lives=lost_lives(mind.cpu(), eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
