@@ -327,9 +327,10 @@ def to_begin_with(
     "The transition model that `cfg` names, if any, with its eyes."
     check(not (cfg.model_path and cfg.pretrained), 'Begin with one model: --model_path or --pretrained, not both.')
     if not (cfg.model_path or cfg.pretrained): return cfg, None
-    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel')); s = model.settings
+    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel')); run = from_dict(TrainTransitionConfig, model.settings)
+    check(run.kind == 'grid', f'An agent begins with a model of the kind grid, not {run.kind}.')
     taken = ('env_name', 'seed', 'frame_size', 'frame_skip', 'sticky', 'full_actions', 'settle', 'latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
-    return replace(cfg, **{k: s[k] for k in taken}), (load_vae(eyes(from_dict(TrainTransitionConfig, s))), model)
+    return replace(cfg, **{k: getattr(run, k) for k in taken}), (load_vae(eyes(run)), model)
 
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
@@ -357,7 +358,7 @@ def play_round(
         want = min(cfg.first_steps if k == 0 else cfg.round_steps, left)
         if k == 0 and given: parts, visits = [play(from_dict(CollectConfig, given[1].settings))], None      # what the model was trained on
         else: parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
-        eps = join(parts); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
+        eps = join(parts); check(eps.num_frames - len(eps) <= left, f'The play that the model was trained on has {eps.num_frames - len(eps)} steps; raise the budget of {left}.'); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
         eps.save(folder/'episodes.npz'); buffer = io.BytesIO(); np.save(buffer, visits.astype(np.float32)); write_bytes(folder/'visits.npy', buffer.getvalue())
         report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
         write_json(folder/'report.json', report | (look_at(mind, first) if mind else {}))
