@@ -34,7 +34,7 @@ def untrained(mind:Mind, seed=0)->Mind:
     "The same eyes, with an imagination and a habit that have learned nothing."
     torch.manual_seed(seed)
     model = TransitionModel(mind.model.cfg); model.centre.copy_(mind.model.centre); model.scale.copy_(mind.model.scale)
-    return Mind(mind.vae, model.eval(), Habit(model), mind.lv_q).to(mind.lv_q.device)
+    return Mind(mind.vae, model.eval(), type(mind.habit)(model), mind.lv_q).to(mind.lv_q.device)
 
 ALL_TERMS = dict(state_information=0.01, parameter_information=0.1)     # weights of information where it is sought
 ARMS = dict(

@@ -223,7 +223,7 @@ def deep_learner(name, eps:Episodes, cfg:VersusConfig, folder)->tuple:
     seconds, tick = {}, time.process_time()
     def lap(part): nonlocal tick; seconds[part] = time.process_time() - tick; tick += seconds[part]
     vae = teach_eyes(train, [eps], Path(folder), max(1, round(64*cfg.updates/eps.num_frames))); lap('eyes')
-    model, beliefs = teach_imagination(train, [eps], vae, Path(folder), cfg.model_epochs); lap('imagination')
+    beliefs = beliefs_of(vae, eps); model = teach_imagination(train, [eps], beliefs, Path(folder), cfg.model_epochs); lap('imagination')
     torch.manual_seed(cfg.seed); habit, lv_q = Habit(model), beliefs.lv.mean(0)
     learn_habit(World(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False); lap('habit')
     return Mind(vae, model, habit, lv_q).eval(), seconds
