@@ -150,15 +150,16 @@ def compare_agents(cfg):
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
     then = asdict(CompareConfig()) | out.get('settings', {})        # a setting that came later had its default before
     out = (out | dict(settings=new['settings']) if out.get('weights_sha256') == new['weights_sha256'] and all(then[k] == v for k, v in new['settings'].items()) else new) | dict(training=training)
+    by_habit = None
     for arm in arms:
         if arm not in out['arms']:
             policy, start = player(arm, mind, act, cfg.seed), time.perf_counter()
-            eps = play(game, policy); seconds = time.perf_counter() - start
+            eps = play(game, policy); by_habit, seconds = eps if arm == 'habit' else by_habit, time.perf_counter() - start
             out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()), command=provenance()['command'])
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if 'habit' in out['arms'] and 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
-        eps = play(game, player('habit', mind, act, cfg.seed))
+        eps = by_habit or play(game, player('habit', mind, act, cfg.seed))
         write_json(file, out := out | dict(lost_lives=lost_lives(mind.cpu(), eps.with_ram())) | provenance())
     if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
@@ -214,10 +215,11 @@ def plot_comparison(
     figure_style()
     fig, (left, middle, right, last) = plt.subplots(1, 4, figsize=(12, 4), width_ratios=[1.7, 1, 1, 1])
     game = find_game(results[0]['env_name'])[1]
+    floor = min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
     shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a)[0])
     for i, a in enumerate(shown):
         m, low, high = pooled(results, a)
-        left.barh(i, m, color='0.7' if a in ('random', 'held', 'untrained') or a.startswith('constant') else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
+        left.barh(i, m - floor, left=floor, color='0.7' if a in ('random', 'held') or a.startswith(('untrained', 'constant')) else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
     left.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown]); left.set(xlabel='return, mean and 95 %')
     if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
     sims = sorted({int(a.removeprefix('search_')) for a in set.intersection(*(set(r['arms']) for r in results)) if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
