@@ -213,8 +213,9 @@ def plot_comparison(
 ):              # the figure
     "Returns of all arms; and against the number of simulations, the steps of play, and the time that all of it took."
     figure_style()
-    fig, (left, middle, right, last) = plt.subplots(1, 4, figsize=(12, 4), width_ratios=[1.7, 1, 1, 1])
-    game = find_game(results[0]['env_name'])[1]
+    game, own = find_game(results[0]['env_name'])[1], results[0]['settings']['num_simulations']
+    sims = sorted({int(a.removeprefix('search_')) for a in set.intersection(*(set(r['arms']) for r in results)) if a.removeprefix('search_').isdigit()} | {own})
+    fig, (left, *middle, right, last) = plt.subplots(1, 3 + (len(sims) > 1), figsize=(12, 4), width_ratios=[1.7, *[1]*(2 + (len(sims) > 1))])
     floor = min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
     shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a)[0])
     for i, a in enumerate(shown):
@@ -222,9 +223,9 @@ def plot_comparison(
         left.barh(i, m - floor, left=floor, color='0.7' if a in ('random', 'held') or a.startswith(('untrained', 'constant')) else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
     left.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown]); left.set(xlabel='return, mean and 95 %')
     if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
-    sims = sorted({int(a.removeprefix('search_')) for a in set.intersection(*(set(r['arms']) for r in results)) if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
-    at = [pooled(results, 'search' if n == results[0]['settings']['num_simulations'] and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
-    middle.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); middle.set(xlabel='simulations for a decision', xscale='log'); middle.set_xticks(sims, sims); middle.minorticks_off()
+    for ax in middle:       # where there is more than one number of simulations
+        at = [pooled(results, 'search' if n == own and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
+        ax.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); ax.set(xlabel='simulations for a decision', xscale='log'); ax.set_xticks(sims, sims); ax.minorticks_off()
     for r in filter(lambda r: r['training'], results):
         returns, before = [np.mean(t['returns']) for t in r['training']], lambda k: np.cumsum([0] + [t[k] for t in r['training']][:-1])      # a round's games are played with what was learned before it
         right.plot((before('steps') + [t['steps'] for t in r['training']])/1000, returns, 'o-', color=COLOURS[1], ms=3); last.plot(before('core_seconds')/60, returns, 'o-', color=COLOURS[1], ms=3)
