@@ -558,7 +558,7 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 @dataclass
 class PlayConfig(AgentConfig):
     model_path:str=''           # mind.pt of a trained agent
-    pretrained:str=''           # or the name of shipped weights, such as breakout
+    pretrained:str=''           # or the name of shipped weights, breakout or pong
     num_simulations:int=25      # N, steps imagined for one decision
     repeat:int=0                # frames for which an action is held; by default as in training
     episodes:int=1              # whole games to play
