@@ -191,7 +191,7 @@ def bootstrap(
     values = np.asarray(values, float)
     rng = np.random.default_rng(seed)
     stats = [float(stat(values[rng.integers(len(values), size=len(values))], axis=0)) for _ in range(n)]
-    return tuple(float(q) for q in np.nanquantile(stats, [(1-level)/2, (1+level)/2]))
+    return tuple(float(q) for q in np.nanquantile(stats, [(1-level)/2, (1+level)/2])) if np.isfinite(stats).any() else (np.nan, np.nan)
 
 # %% ../nbs/core.ipynb #599c800b
 COLOURS = ['#3b6ea5', '#d1495b', '#2e8b57', '#edae49', '#6c5b7b', '#8d99ae']
