@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'lost_lives', 'chance_of_loss',
            'lost_roc_auc', 'CompareConfig', 'compare_agents', 'weights_hash', 'training_of', 'arm_line',
-           'load_comparison', 'pooled', 'comparison_table', 'plot_comparison', 'why_lost', 'plot_lost']
+           'load_comparison', 'returns_by_seed', 'pooled', 'comparison_table', 'plot_comparison', 'why_lost',
+           'plot_lost']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
 import hashlib, json, time
@@ -189,20 +190,27 @@ def load_comparison(
     "The comparisons of one game."
     return [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
 
+def returns_by_seed(
+    results:list,
+    arm:str
+)->list:        # arrays of returns, one a training seed
+    "The games of an arm. Who knows nothing plays the same games whichever mind is compared, and these count once."
+    games = [tuple(r['arms'][arm]['returns']) for r in results if arm in r['arms']]
+    return [np.array(g) for g in (dict.fromkeys(games) if arm in ('random', 'held') or arm.startswith('constant') else games)]
+
 def pooled(
     results:list,
     arm:str
 )->tuple:       # mean, lower and upper end of a 95 % interval
     "Mean return over training seeds and games; the interval resamples seeds, and games within them."
-    by_seed = [np.array(r['arms'][arm]['returns']) for r in results if arm in r['arms']]
-    rng = np.random.default_rng(0)
+    by_seed, rng = returns_by_seed(results, arm), np.random.default_rng(0)
     draw = lambda: np.mean([rng.choice(by_seed[i], len(by_seed[i])).mean() for i in rng.integers(len(by_seed), size=len(by_seed))])
     return float(np.mean([x.mean() for x in by_seed])), *(float(q) for q in np.quantile([draw() for _ in range(2000)], [0.025, 0.975]))
 
 def comparison_table(results:list)->str:
     "An arm a line, best first."
     arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a)[0])
-    line = lambda a: f"{a:<22}{'{:.1f} ({:.1f} to {:.1f})'.format(*pooled(results, a)):>24}{sum(a in r['arms'] for r in results):>7}{sum(len(r['arms'][a]['returns']) for r in results if a in r['arms']):>7}{np.mean([r['arms'][a]['ms_per_step'] for r in results if a in r['arms']]):>12.1f}  {ARMS.get(a, '')}"
+    line = lambda a: f"{a:<22}{'{:.1f} ({:.1f} to {:.1f})'.format(*pooled(results, a)):>24}{len(returns_by_seed(results, a)):>7}{sum(map(len, returns_by_seed(results, a))):>7}{np.mean([r['arms'][a]['ms_per_step'] for r in results if a in r['arms']]):>12.1f}  {ARMS.get(a, '')}"
     return '\n'.join([f"{'arm':<22}{'return (95 %)':>24}{'seeds':>7}{'games':>7}{'ms a step':>12}", *map(line, arms)])
 
 # %% ../nbs/05c_compare.ipynb #b538044f
