@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagined', 'doubt_of', 'imagine', 'glide',
            'place_errors', 'turns', 'kinds_of', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision',
-           'reliability', 'calibration_error', 'outcome_chances', 'score_outcomes', 'actual_error', 'score_doubt',
-           'EvalTransitionConfig', 'shares', 'measure_imagination', 'imagination_table', 'lively', 'plot_imagined',
-           'dream_gif', 'evaluate_transition', 'write_evaluation', 'load_dreams', 'plot_horizon', 'plot_trust',
-           'dreams_table', 'Dream', 'dream_widget', 'plot_choices']
+           'reliability', 'calibration_error', 'outcome_chances', 'SurvivalCurve', 'survival_curve', 'plot_survival',
+           'score_outcomes', 'actual_error', 'score_doubt', 'EvalTransitionConfig', 'shares', 'measure_imagination',
+           'imagination_table', 'lively', 'plot_imagined', 'dream_gif', 'evaluate_transition', 'write_evaluation',
+           'load_dreams', 'plot_horizon', 'plot_trust', 'dreams_table', 'Dream', 'dream_widget', 'plot_choices']
 
 # %% ../nbs/04a_imagine.ipynb #8d59d6bb
 import json, math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
@@ -240,9 +241,43 @@ def outcome_chances(
     d:Imagined,
     within=20   # steps
 )->tuple:       # probability (n, 2) and truth (n, 2) of each outcome, float64 and bool
-    "Reward, and loss, within some steps after the last frame seen."
-    rows = d.last[:, None] + np.arange(within)
-    return d.p[:, :within].sum(1).clamp(max=1).double().numpy(), d.beliefs.outcomes[rows].sum(1).numpy() > 0
+    "Reward before anything is lost, and loss, within some steps after the last frame seen."
+    happened = d.beliefs.outcomes[d.last[:, None] + np.arange(within)]
+    p, counts = d.p[:, :within].double(), still_going(happened[..., 1])
+    alive = survival(p[..., 1])
+    before = torch.cat([torch.ones_like(alive[:, :1]), alive[:, :-1]], 1)
+    chances = torch.stack([(before*p[..., 0]).sum(1).clamp(max=1), 1 - alive[:, -1]], 1)
+    return chances.numpy(), ((happened*counts[..., None]).sum(1) > 0).numpy()
+
+class SurvivalCurve(NamedTuple):
+    predicted:np.ndarray    # (H,) mean over windows of the chance that nothing is lost up to each step
+    observed:np.ndarray     # (H,) share of windows in which nothing was
+    error:float             # largest distance between the two
+
+def survival_curve(
+    d:Imagined
+)->SurvivalCurve:
+    "How long nothing is lost, as foretold and as it happened."
+    H = d.p.shape[1]
+    lost = d.beliefs.outcomes[d.last[:, None] + np.arange(H)][..., 1]
+    predicted = survival(d.p[..., 1].double()).mean(0).numpy()
+    observed = (lost.cumsum(1) == 0).double().mean(0).numpy()
+    return SurvivalCurve(predicted, observed, float(np.abs(predicted - observed).max()))
+
+def plot_survival(
+    curves:dict     # title -> `SurvivalCurve`
+):                  # the figure
+    "Foretold and observed survival, a panel each."
+    figure_style()
+    fig, axes = plt.subplots(1, len(curves), figsize=(3.4*len(curves), 2.8), sharey=True, squeeze=False)
+    for ax, (title, curve) in zip(axes[0], curves.items()):
+        steps = np.arange(1, len(curve.predicted) + 1)
+        ax.plot(steps, curve.observed, 'o', ms=4, color=COLOURS[0], label='observed')
+        ax.plot(steps, curve.predicted, '-', color=COLOURS[1], label='foretold')
+        ax.set(title=f'{title}: off by {curve.error:.3f}', xlabel='steps ahead')
+    axes[0, 0].set_ylabel('nothing lost')
+    axes[0, 0].legend()
+    return fig
 
 def score_outcomes(
     d:Imagined,

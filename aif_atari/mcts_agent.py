@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['TERMS', 'entropy', 'mutual_information', 'risk', 'state_information', 'parameter_information', 'expected_free_energy',
-           'dirichlet_information', 'SearchConfig', 'Tree', 'choose', 'descend', 'back_up', 'undecided', 'search',
-           'follow_policies', 'Preferences', 'deep_risk', 'deep_state_information', 'mixture_information',
-           'binary_information', 'World', 'Habit', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
+           'dirichlet_information', 'SearchConfig', 'Tree', 'scaled_costs', 'choose', 'descend', 'back_up', 'undecided',
+           'search', 'follow_policies', 'Preferences', 'deep_risk', 'deep_state_information', 'log_joint_events',
+           'deep_parameter_information', 'World', 'Habit', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
 
 # %% ../nbs/05_mcts_agent.ipynb #055fb74a
 import math
 from dataclasses import dataclass, replace
 
-import numpy as np, torch
+import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 
 from .core import *
@@ -91,17 +91,33 @@ class Tree:
         self.children = np.full((E, N+1, A), -1)        # node that an action leads to, -1 where it was never tried
         self.visits, self.total, self.G = np.zeros((E, N+1, A), int), np.zeros((E, N+1, A)), np.zeros((E, N+1, A))
         self.prior, self.value, self.alive = np.full((E, N+1, A), 1/A), np.zeros((E, N+1)), np.ones((E, N+1))
-        self.low, self.high = np.full(E, np.inf), np.full(E, -np.inf)           # range of what was found
+        self.made = np.zeros((E, N+1), bool)            # whether the node is there
+        self.made[:, 0] = True
+        self.low, self.high = np.zeros(E), np.zeros(E)  # range of the values in each tree
         self.states = tuple(torch.zeros(E, N+1, *s.shape[1:], dtype=s.dtype, device=s.device) for s in root)
         for kept, s in zip(self.states, root): kept[:, 0] = s
 
+    def node_values(self)->np.ndarray:  # (E, N+1) nats
+        "Mean G still to come at each node: what the critic said of it, and what each visit found."
+        return (self.total.sum(2) + self.value)/(self.visits.sum(2) + 1)
+
     def q(self,
         nodes   # (E,) a node in each tree
-    )->np.ndarray:  # (E, A)
-        "Mean G found below each action; for one never tried, the mean over the node."
-        n, total = self.visits[self.envs, nodes], self.total[self.envs, nodes]
-        node = (total.sum(1) + self.value[self.envs, nodes])/(n.sum(1) + 1)
-        return np.where(n > 0, total/np.maximum(n, 1), node[:, None])
+    )->np.ndarray:  # (E, A) nats
+        "Mean G found below each action; for one never tried, that of the node."
+        visits = self.visits[self.envs, nodes]
+        mean = self.total[self.envs, nodes]/np.maximum(visits, 1)
+        return np.where(visits > 0, mean, self.node_values()[self.envs, nodes][:, None])
+
+    def find_range(self):
+        "The range of all values in each tree, those of its nodes and of the actions tried (Schrittwieser et al. 2020, appendix B)."
+        tried = self.visits > 0
+        q = self.total/np.maximum(self.visits, 1)
+        values = np.concatenate([self.node_values()[..., None], q], 2)
+        goes_on = self.made & (self.alive > 0)         # nothing is still to come where the game has ended
+        there = np.concatenate([goes_on[..., None], tried], 2)
+        self.low = np.where(there, values, np.inf).min((1, 2))
+        self.high = np.where(there, values, -np.inf).max((1, 2))
 
     def posterior(self, nodes)->np.ndarray: # (E, A) probabilities
         "Prior times exp(-G), as found: what a policy is believed to be worth, in nats, against habit (Smith et al. 2022)."
@@ -109,22 +125,30 @@ class Tree:
         return w/w.sum(1, keepdims=True)
 
 # %% ../nbs/05_mcts_agent.ipynb #acfdbc25
+def scaled_costs(
+    tree:Tree,
+    nodes           # (E,) a node in each tree
+)->np.ndarray:      # (E, A) in [0, 1], 0 is the best
+    "Mean G below each action, scaled by the range of the tree."
+    low, high = tree.low[:, None], tree.high[:, None]
+    return ((tree.q(nodes) - low)/np.maximum(high - low, 1e-8)).clip(0, 1)
+
 def choose(
     tree:Tree,
     nodes,          # (E,)
-    exploration
+    exploration     # weight of the bonus for what was seldom tried
 )->np.ndarray:      # (E,) actions
     "The action to follow at a node of each tree, by PUCT."
-    n, span = tree.visits[tree.envs, nodes], np.maximum(tree.high - tree.low, 1e-9)
-    low = np.where(np.isfinite(tree.low), tree.low, 0); span = np.where(np.isfinite(span), span, 1)
-    scaled = (tree.q(nodes) - low[:, None])/span[:, None]
-    return (exploration*tree.prior[tree.envs, nodes]*np.sqrt(1 + n.sum(1, keepdims=True))/(1 + n) - scaled).argmax(1)
+    visits = tree.visits[tree.envs, nodes]
+    bonus = tree.prior[tree.envs, nodes]*np.sqrt(1 + visits.sum(1, keepdims=True))/(1 + visits)
+    return (exploration*bonus - scaled_costs(tree, nodes)).argmax(1)
 
 def descend(
     tree:Tree,
     exploration
 )->list:    # for each depth: nodes (E,), actions (E,), and whether the environment got that far (E,)
     "Follow `choose` from each root, to an action never tried or one that ends the game."
+    tree.find_range()
     nodes, going, path = np.zeros(len(tree.envs), int), np.ones(len(tree.envs), bool), []
     while going.any():
         a = choose(tree, nodes, exploration)
@@ -141,13 +165,14 @@ def back_up(
     discount,
     busy            # (E,) bool, the trees that are still growing
 ):
-    "Add what was found to all edges of each path, and widen the range."
+    "Add what was found to all edges of each path."
     found = found.copy()
     for nodes, a, on in reversed(path):
-        on = on & busy; i = tree.envs[on], nodes[on], a[on]
-        found[on] = tree.G[i] + discount*tree.alive[tree.envs[on], tree.children[i]]*found[on]
-        tree.total[i] += found[on]; tree.visits[i] += 1
-        tree.low[on], tree.high[on] = np.minimum(tree.low[on], found[on]), np.maximum(tree.high[on], found[on])
+        on = on & busy
+        edge = tree.envs[on], nodes[on], a[on]
+        found[on] = tree.G[edge] + discount*tree.alive[tree.envs[on], tree.children[edge]]*found[on]
+        tree.total[edge] += found[on]
+        tree.visits[edge] += 1
 
 # %% ../nbs/05_mcts_agent.ipynb #ee4dc642
 def undecided(
@@ -179,7 +204,7 @@ def search(
         G, alive, found = np.asarray(G, float), np.asarray(alive, float), np.zeros(len(tree.envs))
         new = tree.children[e, nodes, a] < 0                                # elsewhere the game ends, and the edge is only counted again
         at = e[new], nodes[new], a[new]
-        tree.children[at], tree.G[at] = n, G[new]
+        tree.children[at], tree.G[at], tree.made[e[new], n] = n, G[new], True
         for kept, s in zip(tree.states, state): kept[e[new], n] = s[new]
         tree.alive[e[new], n], tree.prior[e[new], n], tree.value[e[new], n] = alive[new], prior[new], value[new]
         found[e[new]] = value[new]
@@ -227,32 +252,36 @@ def deep_risk(
     return -(logits.sigmoid().mean(0)*torch.as_tensor(want, dtype=logits.dtype, device=logits.device)).sum(-1)
 
 def deep_state_information(
-    mu, lv,     # (M, B, Z) members' means and log-variances
+    lv,         # (M, B, Z) members' log-variances of the next latent
     lv_q        # (Z,) log-variance of the VAE's beliefs
 )->torch.Tensor:    # (B,) nats
-    "What the frame will tell about the latent, if both are Gaussian."
-    V = lv.exp().mean(0) + mu.var(0, unbiased=False)
-    return 0.5*torch.log1p(V*(-lv_q).exp()).sum(-1)
+    "What the frame will tell about the latent, in the mean over members: I(z; o | m) for Gaussians (Fountas et al. 2020, equation 8b)."
+    return 0.5*torch.log1p((lv - lv_q).exp()).sum(-1).mean(0)
 
-def mixture_information(
-    mu, lv,     # (M, B, Z)
-    n:int=1,    # samples for each member
-    generator=None
-)->torch.Tensor:    # (B,) nats
-    "Monte-Carlo estimate of what a sample will tell about which Gaussian of an even mixture it came from."
-    M = len(mu)
-    x = mu + (0.5*lv).exp()*torch.randn(n, *mu.shape, generator=generator).to(mu.device)                    # (n, M, B, Z)
-    log_p = -0.5*torch.stack([(lv[m] + (x - mu[m])**2*(-lv[m]).exp()).sum(-1) for m in range(M)])           # (M, n, M, B), of each sample under each member
-    own = torch.stack([log_p[m, :, m] for m in range(M)], 1)
-    return (own - log_p.logsumexp(0) + math.log(M)).mean((0, 1))
-
-def binary_information(
+def log_joint_events(
     logits      # (M, B, K) of K events that may or may not happen
-)->torch.Tensor:    # (B,) nats
-    "What events will tell about which member is right, in the sum over events."
-    H = lambda p: -(torch.xlogy(p, p) + torch.xlogy(1-p, 1-p))
-    p = logits.sigmoid()
-    return (H(p.mean(0)) - H(p).mean(0)).sum(-1)
+)->torch.Tensor:    # (M, B, 2**K) log-probability of each combination of events
+    "What each member says of all events together."
+    K = logits.shape[-1]
+    happens = torch.cartesian_prod(*[torch.tensor([False, True])]*K).view(-1, K).to(logits.device)
+    each = torch.where(happens, F.logsigmoid(logits)[:, :, None], F.logsigmoid(-logits)[:, :, None])
+    return each.sum(-1)
+
+def deep_parameter_information(
+    mu, lv,     # (M, B, Z) members' means and log-variances of the latent as it will be seen, the VAE's noise included
+    logits,     # (M, B, K) of the outcomes
+    n:int=1,    # samples of the latent for each member
+    generator=None
+)->torch.Tensor:    # (B,) nats, at most ln M
+    "What frame and outcomes together will tell about which member is right: I(o; m) of one joint mixture (Fountas et al. 2020, equation 8c)."
+    M = len(mu)
+    x = mu + (0.5*lv).exp()*torch.randn(n, *mu.shape, generator=generator).to(mu.device)
+    log_x = -0.5*torch.stack([(lv[m] + (x - mu[m])**2*(-lv[m]).exp()).sum(-1) for m in range(M)])      # (M, n, M, B), of each sample under each member
+    log_y = log_joint_events(logits.float())
+    joint = log_x[..., None] + log_y[:, None, None]                                                     # (M, n, M, B, 2**K)
+    own = torch.stack([joint[m, :, m] for m in range(M)], 1)
+    gain = own - joint.logsumexp(0) + math.log(M)
+    return (log_y.exp()*gain).sum(-1).mean((0, 1))
 
 # %% ../nbs/05_mcts_agent.ipynb #a6c254b9
 class World:
@@ -269,8 +298,10 @@ class World:
     def terms(self, mu, lv, logits)->dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
         c, out = self.prefer, dict(risk=deep_risk(logits, (self.prefer.want_reward, self.prefer.want_loss)))
-        if c.state_information: out['state_information'] = deep_state_information(mu, lv, self.lv_q)
-        if c.parameter_information: out['parameter_information'] = mixture_information(mu, torch.logaddexp(lv, self.lv_q), c.samples, self.generator) + binary_information(logits)
+        if c.state_information: out['state_information'] = deep_state_information(lv, self.lv_q)
+        if c.parameter_information:
+            seen = torch.logaddexp(lv, self.lv_q)
+            out['parameter_information'] = deep_parameter_information(mu, seen, logits, c.samples, self.generator)
         return out
 
     @torch.no_grad()
@@ -371,9 +402,17 @@ class MCTSAgent:
     def perceive(self, frames):
         "Frames (n, H, W, 3) uint8 -> the state (z, h)."
         z, W = self.vae.encode(to_float(frames, self.device))[0], self.model.cfg.warmup_frames
-        if self.fresh is None or len(self.fresh) != len(frames): self.fresh, self.z, self.a, self.age = z.new_ones(len(z), dtype=torch.bool), z[:, None].repeat(1, W, 1), z.new_zeros(len(z), W-1, dtype=torch.long), 0
-        self.z = torch.where(self.fresh[:, None, None], z[:, None], torch.cat([self.z[:, 1:], z[:, None]], 1))      # a game's first frame stands in for those before it
-        return z, self.model.look(self.z, self.a)
+        if self.fresh is None or len(self.fresh) != len(frames): self.begin(len(frames), z)
+        self.age = np.where(self.fresh.cpu(), 0, self.age + 1)
+        self.z = torch.cat([self.z[:, 1:], z[:, None]], 1)
+        seen = torch.as_tensor(np.minimum(self.age + 1, W), device=self.device)
+        return z, self.model.look(self.z, self.a, seen)
+
+    def begin(self, n, z):
+        "Forget all games: `n` new ones begin."
+        W = self.model.cfg.warmup_frames
+        self.fresh, self.age, self.held = z.new_ones(n, dtype=torch.bool), np.zeros(n, int), np.zeros(n, int)
+        self.z, self.a = z[:, None].repeat(1, W, 1), z.new_zeros(n, W-1, dtype=torch.long)
 
     def evaluate(self, state):
         "Prior and value of the search, as far as `cfg` lets it use them."
@@ -400,13 +439,20 @@ class MCTSAgent:
 
     def __call__(self, frames)->np.ndarray:     # (n,) actions
         state = self.perceive(frames)
-        if self.age % self.cfg.repeat == 0:
-            half = len(frames) > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=half): w = self.weights(state)
-            self.share, chances = w/w.sum(1, keepdims=True), sharpen(w, self.cfg.omega)
-            self.held = np.array([self.rng.choice(len(p), p=p) for p in chances])
-        self.age += 1
-        return self.held
+        now = self.age % self.cfg.repeat == 0       # each game has its own clock
+        if now.any(): self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)
+        return self.held.copy()
+
+    def decide(self,
+        state,      # (z, h) of the games that need a decision
+        now         # (n,) bool, which of all games these are
+    ):
+        "Choose an action for some games, to be held until their next decision."
+        half = now.sum() > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half): w = self.weights(state)
+        if now.all(): self.share = np.zeros((len(now), w.shape[1]))
+        self.share[now] = w/w.sum(1, keepdims=True)
+        self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.omega)]
 
     def told(self, actions, fresh):
         "Take in what was done, and which games begin anew with the next frame."

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['aif_train_transition', 'Beliefs', 'outcomes_of', 'beliefs_of', 'preferring', 'BeliefData', 'TransitionConfig',
-           'check_transition', 'on_grid', 'GridBody', 'VectorBody', 'TransitionModel', 'gaussian_surprise', 'Foreseen',
-           'outcome_surprise', 'teach_outcomes', 'TrainTransitionConfig', 'eyes', 'complete', 'train_transition',
-           'load_transition']
+           'check_transition', 'on_grid', 'GridBody', 'VectorBody', 'TransitionModel', 'still_going', 'survival',
+           'hazard_surprise', 'gaussian_surprise', 'Foreseen', 'outcome_surprise', 'teach_outcomes',
+           'TrainTransitionConfig', 'eyes', 'complete', 'train_transition', 'load_transition']
 
 # %% ../nbs/04_transition.ipynb #46e75831
 from dataclasses import asdict, dataclass, replace
@@ -252,12 +252,43 @@ def weigh(self:TransitionModel,
 @patch
 def look(self:TransitionModel,
     z:torch.Tensor, # (B, T, Z) beliefs about the frames seen
-    a:torch.Tensor  # (B, T-1) actions between them
+    a:torch.Tensor, # (B, T-1) actions between them
+    seen=None       # (B,) int, how many of the T frames were seen, the latest ones; by default all
 ):                  # the memory after the last action
     "Take in what was seen, so that the next step is imagined from `z[:, -1]`."
     h = self.blank(len(z))
-    for t in range(a.shape[1]): h = self.remember(z[:, t], a[:, t], h)[0]
+    for t in range(a.shape[1]):
+        after = self.remember(z[:, t], a[:, t], h)[0]
+        if seen is None: h = after
+        else: h = torch.where((seen >= z.shape[1] - t).view(-1, *[1]*(h.ndim-1)), after, h)
     return h
+
+# %% ../nbs/04_transition.ipynb #3729ce19
+def still_going(
+    loss,       # (..., T) 1 where the step lost a life, a point or the game, else 0
+    since=0     # the first step that is imagined; what was lost before it does not count
+)->torch.Tensor:    # (..., T) 1 where no imagined step before this one lost anything, else 0
+    "The steps that a hazard is defined for."
+    imagined = torch.as_tensor(loss).float().clone()
+    imagined[..., :since] = 0
+    through = (1 - imagined).cumprod(-1)
+    return torch.cat([torch.ones_like(through[..., :1]), through[..., :-1]], -1)
+
+def survival(
+    hazard      # (..., T) probability that the step loses something, given that none before it has
+)->torch.Tensor:    # (..., T) in [0, 1]
+    "The chance that nothing was lost up to and including each step."
+    return (1 - hazard).cumprod(-1)
+
+def hazard_surprise(
+    logits,     # (M, B, T, K) of the outcomes, the last of them the loss
+    outcomes,   # (B, T, K) 0 or 1
+    since=0     # the first step that is imagined
+)->torch.Tensor:    # nats a step
+    "-ln p(outcome), mean over members and over the steps before which nothing was lost."
+    counts = still_going(outcomes[..., -1], since)
+    surprise = F.binary_cross_entropy_with_logits(logits, outcomes.expand_as(logits), reduction='none').sum(-1)
+    return (surprise*counts).sum()/(len(logits)*counts.sum())
 
 # %% ../nbs/04_transition.ipynb #d2afe94b
 def gaussian_surprise(x, mu, lv):
@@ -289,8 +320,7 @@ def surprise(self:TransitionModel,
     target, fair = batch['o'][:, 1:], slice(batch.get('fair'))
     error = (0.5*self.weight*((target - mu)/self.scale)**2).sum(-1).mean()
     noise = gaussian_surprise(target[fair], mu[:, fair].detach(), lv[:, fair]).sum(-1).mean()
-    logits = logits[:, fair]
-    outcome = F.binary_cross_entropy_with_logits(logits, batch['outcomes'][fair].expand_as(logits), reduction='none').sum(-1).mean()
+    outcome = hazard_surprise(logits[:, fair], batch['outcomes'][fair], self.cfg.warmup_frames - 1)
     return dict(F=error + 0.01*noise + self.cfg.outcome_weight*outcome, error=error, noise=noise, outcome=outcome)
 
 # %% ../nbs/04_transition.ipynb #aaaec97c
@@ -338,9 +368,9 @@ def outcome_surprise(
     head,       # `outcomes` of a model
     batch:dict  # as `Foreseen` gives it
 )->dict:        # `outcome`, in nats a step
-    "-ln p(outcome), mean over members and steps."
+    "-ln p(outcome), mean over members and over the steps before which nothing was lost."
     logits = head(batch['o']).float().unflatten(-1, (-1, 2))
-    return dict(outcome=F.binary_cross_entropy_with_logits(logits, batch['outcomes'][:, :, None].expand_as(logits), reduction='none').sum(-1).mean())
+    return dict(outcome=hazard_surprise(logits.permute(2, 0, 1, 3), batch['outcomes']))
 
 # %% ../nbs/04_transition.ipynb #7b8b78cd
 def teach_outcomes(
