@@ -96,27 +96,49 @@ class ALEGames:
         cfg:CollectConfig,  # the protocol
         n:int               # games in the batch
     ):
-        self.envs = AtariVectorEnv(
-            find_game(cfg.env_name)[1], n, img_height=cfg.frame_size, img_width=cfg.frame_size, grayscale=False, stack_num=1,
+        make = lambda: AtariVectorEnv(
+            find_game(cfg.env_name)[1], 1, img_height=cfg.frame_size, img_width=cfg.frame_size, grayscale=False, stack_num=1,
             frameskip=cfg.frame_skip, maxpool=cfg.frame_skip > 1, repeat_action_probability=cfg.sticky, noop_max=cfg.noop_max, use_fire_reset=cfg.fire_reset,
             reward_clipping=False, episodic_life=False, full_action_space=cfg.full_actions)
-        names = [a.name for a in self.envs.ale.get_action_set()]
-        self.actions = chosen_actions(cfg, names); self.action_names = [names[a] for a in self.actions]
+        self.envs, self.frame_skip = [make() for _ in range(n)], cfg.frame_skip
+        names = [a.name for a in self.envs[0].ale.get_action_set()]
+        self.actions = chosen_actions(cfg, names)
+        self.action_names = [names[a] for a in self.actions]
+        self.o = np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
+        self.lives, self.frames_made = np.zeros(n, np.int32), np.zeros(n, np.int64)
+        self.steps_made = 0     # agent steps of all games so far; no-ops and fire before a game's first frame count by their frames, rounded up
+        self.ended = np.zeros(n, bool)
+
+    def _take(self, k, o, info, acted=False):
+        made = info['frame_number'][0] - self.frames_made[k]
+        self.steps_made += 1 if acted else int(np.ceil(made/self.frame_skip))
+        self.o[k], self.lives[k], self.frames_made[k] = o[0, 0], info['lives'][0], info['frame_number'][0]
 
     def reset(self, seeds):
         "Seed and begin all games; -> frames (n, H, W, 3) uint8, lives (n,)."
-        o, info = self.envs.reset(seed=np.asarray(seeds))
-        return o[:, 0], info['lives']
+        for k, env in enumerate(self.envs): self._take(k, *env.reset(seed=np.asarray(seeds[k:k+1])))
+        return self.o.copy(), self.lives.copy()
 
     def begin(self, mask):
         "Begin anew, unseeded, where `mask` (n,) is true; -> frames, lives of all games."
-        o, info = self.envs.reset(options={'reset_mask': mask})
-        return o[:, 0], info['lives']
+        for k in np.where(mask)[0]: self._take(k, *self.envs[k].reset(options=dict(reset_mask=np.array([True]))))
+        self.ended &= ~np.asarray(mask)
+        return self.o.copy(), self.lives.copy()
 
-    def step(self, actions):
-        "Act in all games, or begin those anew that ended; -> frames (n, H, W, 3) uint8, rewards, terminated, truncated, lives, each (n,)."
-        o, r, terminated, truncated, info = self.envs.step(self.actions[np.asarray(actions, np.int64)])
-        return o[:, 0], r, terminated, truncated, info['lives']
+    def step(self,
+        actions,    # (n,) indices of `action_names`
+        active=None # (n,) bool, the games that make a step; by default all
+    ):
+        "Act, or begin anew where a game ended; -> frames (n, H, W, 3) uint8, rewards, terminated, truncated, lives, each (n,)."
+        active = np.ones(len(self.envs), bool) if active is None else active
+        rewards, terminated, truncated = np.zeros(len(self.envs)), np.zeros(len(self.envs), bool), np.zeros(len(self.envs), bool)
+        chosen = self.actions[np.asarray(actions, np.int64)]
+        for k in np.where(active)[0]: self.envs[k].send(chosen[k:k+1])
+        for k in np.where(active)[0]:
+            o, rewards[k:k+1], terminated[k:k+1], truncated[k:k+1], info = self.envs[k].recv()
+            self._take(k, o, info, acted=not self.ended[k])
+            self.ended[k] = terminated[k] | truncated[k]
+        return self.o.copy(), rewards, terminated, truncated, self.lives.copy()
 
 # %% ../nbs/00_data.ipynb #cab4be99
 @lru_cache
@@ -156,6 +178,7 @@ class GymGames:
         meanings = getattr(self.envs[0].unwrapped, 'get_action_meanings', lambda: map(str, range(actions.n)))
         names = list(meanings()); self.actions = chosen_actions(cfg, names)
         self.action_names, self.ended, self.o = [names[a] for a in self.actions], np.zeros(n, bool), np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
+        self.steps_made = 0     # agent steps of all games so far
 
     def _wrap(self, env, cfg):
         shape = getattr(env.observation_space, 'shape', None) or ()
@@ -175,14 +198,16 @@ class GymGames:
         "As `ALEGames.reset`."
         return self.begin(np.ones(len(self.envs), bool), seeds)
 
-    def step(self, actions):
+    def step(self, actions, active=None):
         "As `ALEGames.step`."
-        over, r, terminated, truncated = self.ended.copy(), *np.zeros((3, len(self.envs)))
+        active = np.ones(len(self.envs), bool) if active is None else active
+        over, r, terminated, truncated = self.ended & active, *np.zeros((3, len(self.envs)))
         self.begin(over)
-        for k in np.where(~over)[0]:
+        self.steps_made += int((active & ~over).sum())
+        for k in np.where(active & ~over)[0]:
             o, r[k], terminated[k], truncated[k], _ = self.envs[k].step(int(self.actions[int(actions[k])]))
             self.o[k] = shrink(o, self.size)
-        self.ended = (terminated + truncated) > 0
+        self.ended = np.where(active, (terminated + truncated) > 0, self.ended)
         return self.o.copy(), r, terminated > 0, truncated > 0, np.array([self._lives(e) for e in self.envs])
 
 # %% ../nbs/00_data.ipynb #a4f2f3ab
@@ -204,6 +229,7 @@ class Episodes:
     config:dict             # the `CollectConfig` it was played with
     action_names:list       # what each action is called
     ram:np.ndarray=None     # (N, 128) uint8, the emulator's memory at each frame; for measuring only
+    steps_made:int=0        # agent steps that the emulators made for these, those that no row stands for included; 0 in files of earlier versions
 
     def __len__(self): return len(self.lengths)
     def __getitem__(self, i:int)->Episode:
@@ -302,46 +328,89 @@ def open_games(
     "A batch of the game that `cfg` names."
     return (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames)(cfg, n)
 
+class _Table:
+    "The games of one call of `play`: the episode that each place plays, since when, and all that was not yet written of it."
+    def __init__(self, cfg, n, writer, may_begin):
+        self.cfg, self.writer, self.may_begin, self.settle = cfg, writer, may_begin, settle_steps(cfg)
+        self.number = np.arange(n)          # episode that each place plays, -1 for none
+        self.begun = np.zeros(n, int)       # step at which its first frame is seen
+        self.slots = list(range(n))         # place of each episode
+        self.history, self.first = deque(), 0   # what the whole batch did from step `first` on
+
+    @property
+    def running(self): return self.number >= 0
+
+    def end(self, k, t, last, cut):
+        "Write the episode of place k, which ended with step t and shows the frame `last`; begin another there, if there is to be one."
+        rows = [tuple(x[k] for x in step) for step in itertools.islice(self.history, self.begun[k] - self.first, None)]
+        self.writer.add(self.number[k], rows + [last])
+        again = self.may_begin(len(self.slots))
+        self.number[k] = len(self.slots) if again else -1
+        self.begun[k] = self.settle + (t+1 if cut else t+2)         # after its end a game needs a step to begin
+        if again: self.slots.append(k)
+
+    def forget(self, t):
+        "Drop the steps that no running episode needs any more."
+        while self.history and self.first < self.begun[self.running].min(initial=t+1):
+            self.history.popleft()
+            self.first += 1
+
+def _places(cfg, enough, limit):
+    "How many games to play at once, and the most steps that a place may make in one turn: the no-ops and fire of a game's start are within a turn."
+    turn = 1 + -(-cfg.noop_max//cfg.frame_skip) + 2*cfg.fire_reset
+    n = cfg.num_envs if enough else min(cfg.num_envs, cfg.num_episodes)
+    if limit is None: return n, turn
+    start = turn + settle_steps(cfg)
+    check(limit >= start, f'At least {start} steps are needed to play, not {limit}.')
+    return min(n, limit//start), turn
+
 def play(
     cfg:CollectConfig,  # what to play and how
     policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions, perhaps with `told(actions, fresh)`; random by default
     progress=True,      # show a progress bar with the time left
-    games=None          # `ALEGames` or `GymGames`; chosen by the game's name by default
+    games=None,         # `ALEGames` or `GymGames`; chosen by the game's name by default
+    enough=None,        # agent steps after which no game is begun any more; then `cfg.num_episodes` does not count
+    limit=None          # agent steps that are never exceeded, by the emulators' own count: what still runs is cut there, and kept
 )->Episodes:
-    "Play `cfg.num_episodes` whole episodes. Raises `InputError` for an unknown game or a senseless `cfg`."
+    "Play whole episodes, `cfg.num_episodes` or `enough`. Raises `InputError` for an unknown game or a senseless `cfg`."
     check_collect(cfg)
-    n = min(cfg.num_envs, cfg.num_episodes)
+    n, turn = _places(cfg, enough, limit)
     games = (games or open_games)(cfg, n)
-    policy, writer = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold, cfg.hold_least), _Writer(cfg.frame_size, hasattr(games, 'ram'))
-    settle = settle_steps(cfg)
-    number, begun, slots = np.arange(n), np.zeros(n, int), list(range(n))       # the episode that each place plays, and since which step; who played what
-    history, first = deque(), 0                                                 # what the whole batch did from step `first` on
+    policy = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold, cfg.hold_least)
+    table = _Table(cfg, n, _Writer(cfg.frame_size, hasattr(games, 'ram')), lambda made: games.steps_made < enough if enough else made < cfg.num_episodes)
     fire = games.action_names.index('FIRE') if cfg.fire_lives and 'FIRE' in games.action_names else None
-    new_life, memory = np.ones(n, bool), lambda: (games.ram(),) if hasattr(games, 'ram') else ()
-    o, lives = games.reset([slot_seed(cfg.seed, k) for k in range(n)])
-    for _ in range(settle): o, *_, lives = games.step(np.zeros(n, int))
+    memory = lambda: (games.ram(),) if hasattr(games, 'ram') else ()
+    new_life, over = np.ones(n, bool), False
+    o, lives = games.reset(np.array([slot_seed(cfg.seed, k) for k in range(n)]))
+    for _ in range(table.settle): o, *_, lives = games.step(np.zeros(n, int))
     ram = memory()
-    with tqdm(total=cfg.num_episodes, desc=f'Playing {cfg.env_name}', unit='episode', disable=None if progress else True) as bar:
-        for t in itertools.takewhile(lambda t: (number >= 0).any(), itertools.count()):
+    total, unit = (enough, 'step') if enough else (cfg.num_episodes, 'episode')
+    with tqdm(total=total, desc=f'Playing {cfg.env_name}', unit=unit, disable=None if progress else True) as bar:
+        for t in itertools.count():
             actions = np.where(new_life, fire, policy(o)) if fire is not None else np.asarray(policy(o))
-            actions = np.where(t < begun, 0, actions)
-            o_next, r, terminated, truncated, lives_next = games.step(actions)
+            actions = np.where(t < table.begun, 0, actions)
+            active = table.running
+            o_next, r, terminated, truncated, lives_next = games.step(actions, active)
             ram_next = memory()
-            cut = (t+1-begun == cfg.max_steps) & ~(terminated | truncated)
-            history.append((o, actions, r, terminated, truncated | cut, lives, *ram))
-            for k in np.where((terminated | truncated | cut) & (begun <= t) & (number >= 0))[0]:
-                rows = [tuple(x[k] for x in step) for step in itertools.islice(history, begun[k]-first, None)]
-                writer.add(number[k], rows + [(o_next[k], -1, 0, False, False, lives_next[k], *(x[k] for x in ram_next))])
-                number[k], begun[k] = len(slots) if len(slots) < cfg.num_episodes else -1, settle + (t+1 if cut[k] else t+2)       # after its end a game needs a step to begin
-                if number[k] >= 0: slots.append(k)
-                bar.update()
-            while history and first < begun[number >= 0].min(initial=t+1): history.popleft(); first += 1
-            new_life = (lives_next < lives) | (begun == t+1)
-            if hasattr(policy, 'told'): policy.told(actions, begun == t+1)
-            o, lives = games.begin(cut) if cut.any() else (o_next, lives_next)
-            ram = memory() if cut.any() else ram_next
-    lengths = np.array(writer.lengths)
-    return Episodes(**writer.arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.array(slots), config=asdict(cfg), action_names=games.action_names)
+            over = limit is not None and games.steps_made + turn*active.sum() > limit
+            if over: table.may_begin = lambda made: False
+            cut = ((t+1-table.begun == cfg.max_steps) | over) & ~(terminated | truncated) & active & (table.begun <= t)
+            table.history.append((o, actions, r, terminated, truncated | cut, lives, *ram))
+            for k in np.where((terminated | truncated | cut) & active & (table.begun <= t))[0]:
+                table.end(k, t, (o_next[k], -1, 0, False, False, lives_next[k], *(x[k] for x in ram_next)), cut[k])
+            bar.update((min(games.steps_made, enough) if enough else len(table.writer.lengths)) - bar.n)
+            table.forget(t)
+            new_life = (lives_next < lives) | (table.begun == t+1)
+            if hasattr(policy, 'told'): policy.told(actions, table.begun == t+1)
+            if over or not table.running.any(): break
+            begins = cut & table.running
+            o, lives = games.begin(begins) if begins.any() else (o_next, lives_next)
+            ram = memory() if begins.any() else ram_next
+    lengths, config = np.array(table.writer.lengths, np.int64), asdict(cfg)
+    check(len(lengths), f'{limit} steps are too few to play a single one after {table.settle} to settle.')
+    if enough or over: config |= dict(num_episodes=len(lengths))
+    return Episodes(**table.writer.arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.array(table.slots[:len(lengths)]),
+                    config=config, action_names=games.action_names, steps_made=games.steps_made)
 
 # %% ../nbs/00_data.ipynb #8ee0a5f3
 @patch
@@ -351,7 +420,7 @@ def save(self:Episodes,
     "Store the episodes, compressed. Raises `InputError` when the file can't be written."
     rows, fmt = self.rows(), np.lib.format
     small = {k: getattr(self, k)[rows] for k in _PER_FRAME if k != 'frames' and getattr(self, k) is not None}
-    meta = np.array(json.dumps(dict(format='aif_atari episodes 1', config=self.config, action_names=self.action_names)))
+    meta = np.array(json.dumps(dict(format='aif_atari episodes 1', config=self.config, action_names=self.action_names, steps_made=self.steps_made)))
     with atomic(path) as tmp, zipfile.ZipFile(tmp, 'w', zipfile.ZIP_DEFLATED) as z:
         for k, a in (small | dict(lengths=self.lengths, slots=self.slots, meta=meta)).items():
             with z.open(f'{k}.npy', 'w') as f: fmt.write_array(f, a, allow_pickle=False)
@@ -370,7 +439,7 @@ def load_episodes(
         lengths, slots = (a.pop(k).astype(np.int64) for k in ('lengths', 'slots'))
         fits = all(len(x) == lengths.sum() and x.dtype == _PER_FRAME[k] for k, x in a.items())
         if not (meta['format'] == 'aif_atari episodes 1' and fits and (lengths > 0).all() and len(slots) == len(lengths)): raise ValueError('arrays')
-        eps = Episodes(**a, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=slots, config=meta['config'], action_names=meta['action_names'])
+        eps = Episodes(**a, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=slots, config=meta['config'], action_names=meta['action_names'], steps_made=meta.get('steps_made', 0))
         for e in eps:
             for t in range(1, len(e.frames)): e.frames[t] += e.frames[t-1]
         return eps
