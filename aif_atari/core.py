@@ -239,7 +239,7 @@ def command(
     config,     # the dataclass that holds the command's settings
     prog:str    # the command's name
 ):
-    "A decorator: `run(cfg)` becomes a command-line program whose flags are the fields of `config`."
+    "A decorator: `run(cfg)` becomes a command-line program whose flags are the fields of `config`. It keeps both."
     def decorate(run):
         def main(argv=None):
             args = vars(config_parser(config, prog, run.__doc__).parse_args(argv))
@@ -251,6 +251,7 @@ def command(
             except InputError as e: sys.exit(print(f'{prog}: {e}', file=sys.stderr) or 2)
             except KeyboardInterrupt as e: sys.exit(print(f'\n{prog}: {e or "stopped."}', file=sys.stderr) or 130)
         main.__doc__, main.__name__ = run.__doc__, prog
+        main.config, main.run = config, run
         return main
     return decorate
 
