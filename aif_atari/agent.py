@@ -15,6 +15,7 @@ __all__ = ['HABITS', 'aif_train_agent', 'CHOSEN_BY', 'aif_play', 'returns_of', '
 import copy, io, json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
@@ -51,19 +52,20 @@ def returns_of(
 # %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:int=300         # batches of dreams in the first round
-    habit_more:int=150          # and in each later round
-    habit_last:int=0            # and after the last, with no play to correct them; where it learns from play, batches of that
-    starts:int=64               # B, real states that imagination starts from
-    dream:int=15                # H, decisions in each dream
-    trace:float=0.95            # lambda, trust in the dream against the critic
-    passes:int=4                # times that each dream is learned from
-    minibatch:int=480           # imagined steps that are learned from at once
-    clip:float=0.2              # epsilon, how far the habit may move from what it was in the dream
-    entropy:float=0.01          # eta, weight of the habit's entropy
-    from_search:float=0.1       # weight of the cross-entropy with what the search has found
-    habit_lr:float=5e-4         # peak step size of Adam
-    mixed_precision:str='auto'  # dream in bfloat16 where it is fast: auto, on or off
+    habit_steps:Count = 300             # batches of dreams in the first round
+    habit_more:Count = 150              # and in each later round
+    # and after the last, with no play to correct them; where it learns from play, batches of that
+    habit_last:Natural = 0
+    starts:Count = 64                   # B, real states that imagination starts from
+    dream:Annotated[int, Bounds(1, 1000)] = 15  # H, decisions in each dream
+    trace:Fraction = 0.95               # lambda, trust in the dream against the critic
+    passes:Count = 4                    # times that each dream is learned from
+    minibatch:Count = 480               # imagined steps that are learned from at once
+    clip:Positive = 0.2                 # epsilon, how far the habit may move from what it was in the dream
+    entropy:NonNegative = 0.01          # eta, weight of the habit's entropy
+    from_search:NonNegative = 0.1       # weight of the cross-entropy with what the search has found
+    habit_lr:Positive = 5e-4            # peak step size of Adam
+    mixed_precision:Switch = 'auto'  # dream in bfloat16; auto: where it is fast
 
 # %% ../nbs/05a_agent.ipynb #190aaad1
 @torch.no_grad()
@@ -195,12 +197,13 @@ HABITS = dict(dreams=Habit, play=ValueHabit)    # by what they learn from
 # %% ../nbs/05a_agent.ipynb #e59fb04f
 @dataclass
 class ReplayConfig:
-    learn_from:str='dreams'     # what habit and critic learn from: dreams, or play, what really happened
-    replay:float=1.             # batches for each step of play, where it is play
-    replay_batch:int=32         # B, real moments in each
-    n_step:int=3                # n, real steps before the critic is asked what is left
-    follow:float=0.005          # how far its slow copy follows it with each batch
-    value_lr:float=3e-4         # step size of Adam
+    # what habit and critic learn from; play is what really happened
+    learn_from:Annotated[str, OneOf(HABITS)] = 'dreams'
+    replay:Positive = 1.                # batches for each step of play, where it is play
+    replay_batch:Count = 32             # B, real moments in each
+    n_step:Count = 3                    # n, real steps before the critic is asked what is left
+    follow:PositiveFraction = 0.005     # how far its slow copy follows it with each batch
+    value_lr:Positive = 3e-4            # step size of Adam
 
 # %% ../nbs/05a_agent.ipynb #8db9d7b2
 def learn_values(
@@ -261,37 +264,46 @@ def load_mind(path, device='cpu')->Mind:
 # %% ../nbs/05a_agent.ipynb #a1ffe6eb
 @dataclass
 class TrainAgentConfig(AgentConfig, ReplayConfig, HabitConfig, CollectConfig):
-    output_dir:str='outputs/agent'  # run folder; the same command again goes on where it stopped
-    model_path:str=''           # transition model of chapter 04 to begin with, whose game, seed, sizes and random play it takes over; by default the first round trains one
-    pretrained:str=''           # or the name of one that ships, such as pong
-    fire_lives:bool=True        # press fire in the player's place at the first frame of each life
-    settle:int=-1               # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    max_steps:int=1500          # agent steps after which an episode is truncated
-    hold:int=8                  # steps for which random play holds an action
-    num_simulations:int=25      # N, steps imagined for one decision while it collects
-    choose_by:str='search'      # by visits while it collects
-    omega:float=1.0             # precision over actions while it collects; infinite takes the best
-    rounds:int=24               # of playing and learning, at most; the first plays at random
-    first_steps:int=20000       # agent steps of random play, at least
-    round_steps:int=4000        # agent steps of own play in each later round, at least
-    budget:int=100000           # agent steps of the real game, at most
-    recent:int=8000             # latest steps, from which half of what later rounds learn from is drawn
-    vae_epochs:int=15           # passes of the VAE over the first round's frames
-    vae_more:int=1              # and, in each later round, over that round's and as many from before; 0 keeps the eyes as they are
-    model_epochs:int=10         # epochs of the transition model in the first round
-    model_more:int=2            # and in each later round; 0 keeps the model as it is
-    model_last:int=0            # and after the last, on all rounds alike
-    model_steps:int=400         # batches an epoch
-    model_ahead:int=15          # steps imagined in the windows that it learns from
-    warmup_frames:int=5         # frames that imagination looks back on before it starts
-    latent_grid:int=8           # places along each side of the VAE's latent
-    latent_dim:int=4            # numbers in the latent at each of its places
-    hidden:int=64               # size of the transition model's memory at each of its places
-    rare:float=0.               # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
-    hard:float=0.               # share of each of its batches drawn by its own error
-    model_batch:int=16          # windows in each of them
-    outcome_weight:float=10.    # how much outcomes count in what it learns, where a squared error counts 1
-    device:str='cpu'            # where it learns and plays: auto, cpu, cuda or mps
+    output_dir:str = 'outputs/agent'    # run folder; the same command again goes on where it stopped
+    # transition model of chapter 04 to begin with, whose game, seed, sizes and random play it takes over; by default
+    # the first round trains one
+    model_path:str = ''
+    pretrained:str = ''                 # or the name of one that ships, such as pong
+    seed:BaseSeed = 42                  # of play and training
+    fire_lives:bool = True              # press fire in the player's place at the first frame of each life
+    # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
+    settle:Settle = -1
+    max_steps:Count = 1500              # agent steps after which an episode is truncated
+    hold:Count = 8                      # steps for which random play holds an action
+    num_simulations:Simulations = 25    # N, steps imagined for one decision while it collects
+    # by visits while it collects
+    choose_by:ChooseBy = 'search'
+    # precision over actions while it collects; infinite takes the best
+    omega:Omega = 1.0
+    rounds:Count = 24                   # of playing and learning, at most; the first plays at random
+    first_steps:Count = 20000           # agent steps of random play, at least
+    round_steps:Count = 4000            # agent steps of own play in each later round, at least
+    budget:Count = 100000               # agent steps of the real game, at most
+    recent:Count = 8000                 # latest steps, from which half of what later rounds learn from is drawn
+    vae_epochs:Count = 15               # passes of the VAE over the first round's frames
+    # and, in each later round, over that round's and as many from before; 0 keeps the eyes as they are
+    vae_more:Natural = 1
+    model_epochs:Count = 10             # epochs of the transition model in the first round
+    model_more:Natural = 2              # and in each later round; 0 keeps the model as it is
+    model_last:Natural = 0              # and after the last, on all rounds alike
+    model_steps:Count = 400             # batches an epoch
+    model_ahead:Count = 15              # steps imagined in the windows that it learns from
+    # frames that imagination looks back on before it starts; a speed takes two to see
+    warmup_frames:Annotated[int, Bounds(2, 1000)] = 5
+    latent_grid:Annotated[int, Bounds(1, 40)] = 8  # places along each side of the VAE's latent
+    latent_dim:Size = 4                 # numbers in the latent at each of its places
+    hidden:Size = 64                    # size of the transition model's memory at each of its places
+    # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
+    rare:NonNegative = 0.
+    hard:Share = 0.                     # share of each of its batches drawn by its own error
+    model_batch:Count = 16              # windows in each of them
+    outcome_weight:NonNegative = 10.    # how much outcomes count in what it learns, where a squared error counts 1
+    device:str = 'cpu'                  # where it learns and plays: auto, cpu, cuda or mps
 
 # %% ../nbs/05a_agent.ipynb #6542bfd3
 class Keeper:
@@ -437,16 +449,14 @@ def to_begin_with(
 
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
-    check_collect(cfg); check_agent(cfg, len(open_games(cfg).action_names)); find_game(cfg.env_name); find_device(cfg.device)
-    one_of(cfg.learn_from, list(HABITS), 'thing to learn_from'); check(cfg.learn_from == 'dreams' or cfg.repeat == 1, 'A habit that learns from play holds no actions: with --learn_from play, repeat must be 1.')
-    for name in ('habit_last', 'vae_more', 'model_more', 'model_last'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
-    check(cfg.replay > 0, f'replay must be positive, not {cfg.replay}.'); check(0 < cfg.follow <= 1, f'follow is a share in (0, 1], not {cfg.follow}.'); check(cfg.value_lr > 0, f'value_lr must be positive, not {cfg.value_lr}.')
-    for name in ('rounds', 'habit_steps', 'habit_more', 'starts', 'dream', 'passes', 'first_steps', 'round_steps', 'recent', 'replay_batch', 'n_step', 'vae_epochs', 'model_epochs', 'model_steps', 'model_ahead', 'model_batch'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    check(cfg.warmup_frames >= 2, f'A speed takes two frames to see: warmup_frames must be at least 2, not {cfg.warmup_frames}.')
-    check(cfg.outcome_weight >= 0, f'outcome_weight must be at least 0, not {cfg.outcome_weight}.'); check(cfg.rare >= 0, f'rare must be at least 0, not {cfg.rare}.'); check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
-    check(0 <= cfg.trace <= 1, f'trace must be in [0, 1], not {cfg.trace}.')
+    check_collect(cfg)
+    find_game(cfg.env_name)
+    find_device(cfg.device)
+    check_agent(cfg, len(open_games(cfg).action_names))
+    check_vae(grid_config(frame_size=cfg.frame_size, latent_grid=cfg.latent_grid, latent_dim=cfg.latent_dim))
+    own_actions = cfg.learn_from == 'dreams' or cfg.repeat == 1
+    check(own_actions, 'A habit that learns from play holds no actions: with --learn_from play, repeat must be 1.')
     check(cfg.budget > cfg.first_steps, f'budget must be more than first_steps ({cfg.first_steps}), not {cfg.budget}.')
-
 
 # %% ../nbs/05a_agent.ipynb #39b86d5d
 def play_round(
@@ -557,15 +567,15 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 # %% ../nbs/05a_agent.ipynb #5cb1ece8
 @dataclass
 class PlayConfig(AgentConfig):
-    model_path:str=''           # mind.pt of a trained agent
-    pretrained:str=''           # or the name of shipped weights, breakout or pong
-    num_simulations:int=25      # N, steps imagined for one decision
-    repeat:int=0                # frames for which an action is held; by default as in training
-    episodes:int=1              # whole games to play
-    max_steps:int=3000          # agent steps after which a game is cut
-    seed:int=2_000_042          # of the games
-    gif_frames:int=400          # frames of the animation, at most
-    output_dir:str='outputs/play'   # where to write play.gif and play.json
+    model_path:str = ''                 # mind.pt of a trained agent
+    pretrained:str = ''                 # or the name of shipped weights, breakout or pong
+    num_simulations:Simulations = 25    # N, steps imagined for one decision
+    repeat:Annotated[int, Bounds(0, 100)] = 0  # frames for which an action is held; by default as in training
+    episodes:Count = 1                  # whole games to play
+    max_steps:Count = 3000              # agent steps after which a game is cut
+    seed:Seed = 2_000_042               # of the games
+    gif_frames:Count = 400              # frames of the animation, at most
+    output_dir:str = 'outputs/play'     # where to write play.gif and play.json
 
 CHOSEN_BY = dict(posterior='Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)')  # what an agent chooses by, in a word
 
@@ -664,8 +674,7 @@ def acting(mind:Mind, cfg)->AgentConfig:
 
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
-    check_agent(replace(cfg, repeat=cfg.repeat or 1))
-    for name in ('episodes', 'max_steps', 'gif_frames'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check_agent(cfg)
     path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); folder = check_folder(cfg.output_dir)
     watcher = Watcher(mind.agent(act, cfg.seed))
     start = time.perf_counter()

@@ -12,6 +12,7 @@ __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untraine
 import hashlib, json, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib.pyplot as plt, numpy as np, torch
 
@@ -121,25 +122,25 @@ def lost_roc_auc(
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
 class CompareConfig(AgentConfig):
-    model_path:str=''           # mind.pt of a trained agent
-    pretrained:str=''           # or the name of shipped weights, such as breakout
-    arms:str=''                 # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
-    num_simulations:int=25      # N, steps imagined for one decision
-    repeat:int=0                # frames for which an action is held; by default as in training
-    episodes:int=30             # games for each arm
-    max_steps:int=3000          # agent steps after which a game is cut
-    num_envs:int=0              # games played at once; by default as many as in training
-    seed:int=3_000_042          # of the games, and of whoever plays
-    device:str='cpu'            # where to imagine: auto, cpu, cuda or mps
-    results_dir:str='results/agent' # where GAME_SEED.json is written, arm by arm; the same command again goes on
-    ship_dir:str=''             # where to write the weights for shipping; nowhere by default
-    ship_name:str=''            # under which name; by default the game's
+    model_path:str = ''                 # mind.pt of a trained agent
+    pretrained:str = ''                 # or the name of shipped weights, such as breakout
+    # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
+    arms:str = ''
+    num_simulations:Simulations = 25    # N, steps imagined for one decision
+    repeat:Annotated[int, Bounds(0, 100)] = 0  # frames for which an action is held; by default as in training
+    episodes:Count = 30                 # games for each arm
+    max_steps:Count = 3000              # agent steps after which a game is cut
+    num_envs:Annotated[int, Bounds(0, 256)] = 0  # games played at once; by default as many as in training
+    seed:Seed = 3_000_042               # of the games, and of whoever plays
+    device:str = 'cpu'                  # where to imagine: auto, cpu, cuda or mps
+    results_dir:str = 'results/agent'   # where GAME_SEED.json is written, arm by arm; the same command again goes on
+    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
+    ship_name:str = ''                  # under which name; by default the game's
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and, where habit plays, how its lives were lost."
-    check_agent(replace(cfg, repeat=cfg.repeat or 1))
-    for name, least in dict(episodes=1, max_steps=1, num_envs=0).items(): check(getattr(cfg, name) >= least, f'{name} must be at least {least}, not {getattr(cfg, name)}.')
+    check_agent(cfg)
     path = player_path(cfg); mind = load_mind(path, find_device(cfg.device)); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')

@@ -206,19 +206,19 @@ def plot_prior_samples(
 # %% ../nbs/03_eval.ipynb #efb5db63
 @dataclass
 class EvalVAEConfig(CollectConfig):
-    model_path:str=''           # best_model.pt or another checkpoint of a VAE
-    output_dir:str=''           # where to write; by default the folder evaluation beside the model
-    num_samples:int=1000        # fresh frames to measure on
-    num_episodes:int=20         # fresh episodes to play
-    seed:int=1_000_042          # of the fresh episodes
-    device:str='auto'           # auto, cpu, cuda or mps
+    model_path:str = ''                 # best_model.pt or another checkpoint of a VAE
+    output_dir:str = ''                 # where to write; by default the folder evaluation beside the model
+    num_samples:Count = 1000            # fresh frames to measure on
+    num_episodes:Count = 20             # fresh episodes to play
+    seed:Seed = 1_000_042               # of the fresh episodes
+    device:str = 'auto'                 # auto, cpu, cuda or mps
 
 # %% ../nbs/03_eval.ipynb #07f6f87e
 def evaluate_vae(cfg):
     "Measure a VAE on fresh games and draw what it sees: metrics.txt, metrics.json and four pictures."
+    check_collect(cfg)
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
-    check(cfg.num_samples >= 1, f'num_samples must be at least 1, not {cfg.num_samples}.')
-    check_collect(cfg); find_game(cfg.env_name)
+    find_game(cfg.env_name)
     device, path = find_device(cfg.device), Path(cfg.model_path)
     vae = load_vae(path, device)
     size, folder = vae.cfg.frame_size, Path(cfg.output_dir or path.parent/'evaluation')

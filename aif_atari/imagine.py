@@ -14,7 +14,7 @@ __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagin
 import json, math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
@@ -321,20 +321,24 @@ def score_doubt(
 # %% ../nbs/04a_imagine.ipynb #7513bc55
 @dataclass
 class EvalTransitionConfig:
-    model_path:str=''       # best_model.pt or another checkpoint of a transition model
-    pretrained:str=''       # or the name of shipped weights, such as breakout
-    vae_path:str=''         # checkpoint of its VAE, where it is not the one that the model's settings name, as in an agent's rounds
-    player:str='random'     # who plays the games: random as in training, or scripted (Breakout and Pong)
-    unseen:str=''           # a game that the model has not seen, to measure its doubt on; by default Pong, for Pong Breakout
-    num_episodes:int=20     # fresh episodes
-    num_windows:int=2000    # windows to imagine, evenly taken from them
-    max_steps:int=1000      # agent steps after which an episode is truncated
-    hold:int=0              # steps for which random play holds an action; by default as in training
-    hold_least:int=0        # or at least so many, evenly drawn; by default as in training
-    seed:int=1_000_042      # of the fresh episodes
-    output_dir:str=''       # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
-    results_dir:str=''      # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
-    ship_dir:str=''         # where to write the weights for shipping; nowhere by default
+    model_path:str = ''                 # best_model.pt or another checkpoint of a transition model
+    pretrained:str = ''                 # or the name of shipped weights, such as breakout
+    # checkpoint of its VAE, where it is not the one that the model's settings name, as in an agent's rounds
+    vae_path:str = ''
+    # who plays the games: random as in training, or scripted (Breakout and Pong)
+    player:Literal['random', 'scripted'] = 'random'
+    # a game that the model has not seen, to measure its doubt on; by default Pong, for Pong Breakout
+    unseen:str = ''
+    num_episodes:Count = 20             # fresh episodes
+    num_windows:Count = 2000            # windows to imagine, evenly taken from them
+    max_steps:Count = 1000              # agent steps after which an episode is truncated
+    hold:Natural = 0                    # steps for which random play holds an action; by default as in training
+    hold_least:Natural = 0              # or at least so many, evenly drawn; by default as in training
+    seed:Seed = 1_000_042               # of the fresh episodes
+    # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
+    output_dir:str = ''
+    results_dir:str = ''                # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
+    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
 
 # %% ../nbs/04a_imagine.ipynb #20f21d02
 STEPS = (1, 2, 3, 5, 7, 10, 12, 15, 20)     # horizons that are measured
@@ -424,10 +428,8 @@ def dream_gif(
 # %% ../nbs/04a_imagine.ipynb #f1c80bcd
 def evaluate_transition(cfg):
     "Measure what a transition model imagines on fresh games: things' places, beliefs, pixels, outcomes and doubt."
+    check_bounds(cfg)
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.')
-    one_of(cfg.player, ['random', 'scripted'], 'player')
-    for name in ('num_episodes', 'num_windows', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    for name in ('hold', 'hold_least'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
     model = load_transition(path); run = from_dict(TrainTransitionConfig, model.settings)
     vae, folder = load_vae(cfg.vae_path or eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))

@@ -7,9 +7,10 @@ __all__ = ['VARIANTS', 'aif_remedies', 'MARKS', 'RemedyConfig', 'variant_config'
            'cell_table', 'remedy', 'load_cells', 'cells_table', 'plot_blindness', 'plot_recall_in_time']
 
 # %% ../nbs/03b_remedies.ipynb #a347a12e
-import json, math, time
+import json, time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib.pyplot as plt, numpy as np, torch
 
@@ -45,13 +46,13 @@ VARIANTS = dict(
 # %% ../nbs/03b_remedies.ipynb #72a02691
 @dataclass
 class RemedyConfig:
-    variant:str='grid'              # which of the variants to train
-    env_name:str='Breakout'         # the game
-    seed:int=0                      # of play and training
-    core_minutes:float=10.          # computing time for training, summed over cores
-    output_dir:str='outputs/remedies'   # run folders; the same command again goes on where it stopped
-    results_dir:str=''              # where to write the cell's numbers as JSON; nowhere by default
-    ship_dir:str=''                 # where to write the weights for shipping; nowhere by default
+    variant:Annotated[str, OneOf(VARIANTS)] = 'grid'  # which to train
+    env_name:str = 'Breakout'           # the game
+    seed:Seed = 0                       # of play and training
+    core_minutes:Positive = 10.         # computing time for training, summed over cores
+    output_dir:str = 'outputs/remedies'  # run folders; the same command again goes on where it stopped
+    results_dir:str = ''                # where to write the cell's numbers as JSON; nowhere by default
+    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
 
 # %% ../nbs/03b_remedies.ipynb #f4932757
 def variant_config(
@@ -131,8 +132,8 @@ def cell_table(cell:dict)->str:
 
 def remedy(cfg):
     "Train one variant of the VAE under a budget of computing time, and measure what it sees."
-    one_of(cfg.variant, list(VARIANTS), 'variant'); one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'game with labels and a scripted player')
-    check(0 < cfg.core_minutes < math.inf, f'core_minutes must be positive, not {cfg.core_minutes}.'); check(cfg.seed >= 0, f'seed must not be negative, not {cfg.seed}.')
+    check_bounds(cfg)
+    one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'game with labels and a scripted player')
     if cfg.results_dir: check_folder(cfg.results_dir)
     cell = train_cell(cfg)
     name = f"{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}"

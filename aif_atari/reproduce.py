@@ -11,6 +11,7 @@ __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_q
 import base64, html, json, re, time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np, torch
 
@@ -41,13 +42,14 @@ FOUNDING = {'quick run': dict(mse=0.000839, psnr=30.76, accuracy=0.9899), 'full 
 # %% ../nbs/reproduce.ipynb #131a6b7e
 @dataclass
 class ReproduceConfig:
-    preset:str='quick'          # quick (under 3 minutes on two cores), founding_quick (1 minute) or full (under an hour)
-    env_name:str='Breakout'     # the game
-    seeds:str='42'              # one run per seed: 42 or 42,43,44
-    output_dir:str=''           # where all goes; by default outputs/ and the preset's name
-    figure:str=''               # make this figure of the paper in place of all else: 25, 26, 27 or 28
-    results_dir:str=''          # also write the numbers to vae_PRESET.json here; nowhere by default
-    device:str='auto'           # auto, cpu, cuda or mps
+    # quick (under 3 minutes on two cores), founding_quick (1 minute) or full (under an hour)
+    preset:Annotated[str, OneOf(PRESETS)] = 'quick'
+    env_name:str = 'Breakout'           # the game
+    seeds:str = '42'                    # one run per seed: 42 or 42,43,44
+    output_dir:str = ''                 # where all goes; by default outputs/ and the preset's name
+    figure:Annotated[str, OneOf(('', *FIGURES))] = ''  # make this figure of the paper in place of all else
+    results_dir:str = ''                # also write the numbers to vae_PRESET.json here; nowhere by default
+    device:str = 'auto'                 # auto, cpu, cuda or mps
 
 # %% ../nbs/reproduce.ipynb #25302831
 def run_seed(
@@ -151,7 +153,7 @@ def check_seeds(seeds): check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', seeds)
 
 def reproduce_figure(cfg)->dict:
     "One of the paper's Atari figures, by chapter 06b, from the first of the seeds: a picture and its numbers."
-    one_of(cfg.figure, list(FIGURES), 'figure'); check_seeds(cfg.seeds); start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
+    check_seeds(cfg.seeds); start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
     numbers = make_figure(cfg.figure, out, int(cfg.seeds.split(',')[0]))
     for name, value in numbers.items(): print(f'{name:<24}{value}')
     print(f'Done in {time.perf_counter()-start:.0f} seconds. Open {out/f"figure_{cfg.figure}.png"}')
@@ -160,8 +162,9 @@ def reproduce_figure(cfg)->dict:
 def reproduce(cfg):
     "Run the whole pipeline, chapter by chapter: play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
     start = time.perf_counter()
+    check_bounds(cfg)
     if cfg.figure: return reproduce_figure(cfg)
-    one_of(cfg.preset, list(PRESETS), 'preset'); find_game(cfg.env_name); find_device(cfg.device)
+    find_game(cfg.env_name); find_device(cfg.device)
     check_seeds(cfg.seeds)
     out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
     if cfg.results_dir: check_folder(cfg.results_dir)

@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
 
 import numpy as np, torch
 
@@ -131,13 +132,13 @@ def forecast_counts(
 # %% ../nbs/06c_rgm_atari.ipynb #ac74a96a
 @dataclass
 class RGMAtariConfig:
-    env_name:str='Pong'         # Pong or Breakout: a game whose VAE ships with the package
-    frames:int=4800             # frames to grow the model from
-    clusters:int=8              # K, values that a place of the latent grid can take
-    pieces:int=10               # held-out games
-    length:int=80               # frames of each to foresee, its last
-    seed:int=0                  # of the games and of the clusters
-    output_dir:str='results'    # where to write rgm_atari_GAME_SEED.json
+    env_name:str = 'Pong'               # Pong or Breakout: a game whose VAE ships with the package
+    frames:Annotated[int, Bounds(600, MACHINE_LIMIT)] = 4800  # frames to grow the model from
+    clusters:Annotated[int, Bounds(2, 1000)] = 8  # K, values that a place of the latent grid can take
+    pieces:Annotated[int, Bounds(2, 1000)] = 10  # held-out games
+    length:Annotated[int, Bounds(2, 500)] = 80  # frames of each to foresee, its last
+    seed:BaseSeed = 0                   # of the games and of the clusters
+    output_dir:str = 'results'          # where to write rgm_atari_GAME_SEED.json
 
 # %% ../nbs/06c_rgm_atari.ipynb #85a0f85d
 def grow_and_foresee(codes, pieces, K)->dict:
@@ -153,10 +154,9 @@ def grow_and_foresee(codes, pieces, K)->dict:
 # %% ../nbs/06c_rgm_atari.ipynb #9880f2bf
 def run_rgm_atari(cfg:RGMAtariConfig)->dict:
     "Grow the renormalising generative model from real Atari play, and measure its forecasts on held-out games."
+    check_bounds(cfg)
     name = find_game(cfg.env_name)[1]; vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
     check(vae.cfg.latent_grid > 0, f'The VAE of {name} has no latent grid to cluster.')
-    check(cfg.frames >= 600, f'frames must be at least 600, not {cfg.frames}.')
-    for k in ('clusters', 'pieces', 'length'): check(getattr(cfg, k) >= 2, f'{k} must be at least 2, not {getattr(cfg, k)}.')
     held_out = play(CollectConfig(cfg.env_name, num_episodes=cfg.pieces, max_steps=500, seed=1_000_042 + cfg.seed), progress=False)
     eps, part = [], 0
     while sum(e.num_frames for e in eps) < cfg.frames: eps.append(play(CollectConfig(cfg.env_name, num_episodes=min(8, cfg.frames//600), max_steps=800, seed=1000*cfg.seed + part), progress=False)); part += 1
@@ -205,16 +205,17 @@ def selected_episodes(name, selected:Selected, pieces=8)->Episodes:
 # %% ../nbs/06c_rgm_atari.ipynb #1c8cc574
 @dataclass
 class VersusConfig:
-    game:str='pong'             # pong or breakout
-    arm:str='seen'              # selected: the frames that the discrete agent selected; seen: as much random play as it looked at
-    frames:int=24576            # of random play, for the arm seen
-    updates:int=1900            # batches of 64 frames for the VAE
-    model_epochs:int=12         # of 120 batches, for the transition model
-    habit_steps:int=300         # batches of dreams
-    games:int=4                 # to play
-    steps:int=512               # frames of each
-    seed:int=0                  # of play, training and the games
-    output_dir:str='results'    # where to write rgm_versus_GAME_ARM_SEED.json
+    game:Annotated[str, OneOf(TOYS)] = 'pong'  # the toy game
+    # selected: the frames that the discrete agent selected; seen: as much random play as it looked at
+    arm:Literal['selected', 'seen'] = 'seen'
+    frames:Count = 24576                # of random play, for the arm seen
+    updates:Count = 1900                # batches of 64 frames for the VAE
+    model_epochs:Count = 12             # of 120 batches, for the transition model
+    habit_steps:Count = 300             # batches of dreams
+    games:Annotated[int, Bounds(1, 256)] = 4  # to play
+    steps:Count = 512                   # frames of each
+    seed:BaseSeed = 0                   # of play, training and the games
+    output_dir:str = 'results'          # where to write rgm_versus_GAME_ARM_SEED.json
 
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2
 def deep_learner(name, eps:Episodes, cfg:VersusConfig, folder)->tuple:
@@ -233,8 +234,8 @@ def hits_and_misses(eps:Episodes)->list: return [dict(frames=len(e.frames), hits
 
 def run_versus(cfg:VersusConfig)->dict:
     "Teach the deep agent one of the paper's toy games, and let it play."
-    one_of(cfg.game, list(TOYS), 'toy game'); one_of(cfg.arm, ['selected', 'seen'], 'arm'); out = check_folder(cfg.output_dir)
-    for k in ('frames', 'updates', 'model_epochs', 'habit_steps', 'games', 'steps'): check(getattr(cfg, k) >= 1, f'{k} must be at least 1, not {getattr(cfg, k)}.')
+    check_bounds(cfg)
+    out = check_folder(cfg.output_dir)
     eps = selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0]) if cfg.arm == 'selected' else toy_play(cfg.game, max(2, cfg.frames//512), 512, cfg.seed)
     with TemporaryDirectory() as folder: mind, seconds = deep_learner(cfg.game, eps, cfg, folder)
     result = dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play={})

@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -175,9 +176,10 @@ def play_arm(name, arm, seed, frames=PLAYED)->dict:
 # %% ../nbs/06b_rgm_figures.ipynb #68b17a6e
 @dataclass
 class RGMRunConfig:
-    what:str='pong'             # pong or breakout: structure and play; structure: of both, without play; cost: of 1,000 to 100,000 frames
-    seeds:int=20                # seeds 0, 1, 2, ...
-    output_dir:str='results'    # where to write rgm_WHAT.json
+    # pong or breakout: structure and play; structure: of both, without play; cost: of 1,000 to 100,000 frames
+    what:Annotated[str, OneOf((*TOYS, 'structure', 'cost'))] = 'pong'
+    seeds:Annotated[int, Bounds(1, 1000)] = 20  # seeds 0, 1, 2, ...
+    output_dir:str = 'results'          # where to write rgm_WHAT.json
 
 # %% ../nbs/06b_rgm_figures.ipynb #b6adbc61
 def measure_cost(most=100_000)->list:
@@ -192,7 +194,8 @@ def measure_cost(most=100_000)->list:
 # %% ../nbs/06b_rgm_figures.ipynb #b30e59af
 def run_rgm(cfg:RGMRunConfig)->dict:
     "Measure the renormalising generative model on the paper's toy games, over seeds."
-    one_of(cfg.what, [*TOYS, 'structure', 'cost'], 'measurement'); check(1 <= cfg.seeds <= 1000, f'seeds must lie between 1 and 1000, not {cfg.seeds}.'); folder = check_folder(cfg.output_dir)
+    check_bounds(cfg)
+    folder = check_folder(cfg.output_dir)
     if cfg.what == 'cost': out = dict(rows=measure_cost())
     elif cfg.what == 'structure': out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
     else:

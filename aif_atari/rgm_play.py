@@ -260,12 +260,12 @@ def learn_event(
 # %% ../nbs/06a_rgm_play.ipynb #d07e994d
 @dataclass
 class RGMConfig:
-    concentration:float=1/128   # count of every outcome beside the one seen
-    doubt:float=1/128           # probability that any event follows
-    force:float=32.0            # G of a path on no shortest way, nats; 0 plans nothing
-    omega:float=1.0             # precision of action: how steady the hand
-    sensitivity:float=4.0       # of learning to expected free energy
-    learning:bool=True          # go on learning while playing
+    concentration:Positive = 1/128      # count of every outcome beside the one seen
+    doubt:Fraction = 1/128              # probability that any event follows
+    force:NonNegative = 32.0            # G of a path on no shortest way, nats; 0 plans nothing
+    omega:NonNegative = 1.0             # precision of action: how steady the hand
+    sensitivity:NonNegative = 4.0       # of learning to expected free energy
+    learning:bool = True                # go on learning while playing
 
 class RGMAgent:
     "Predicts expert play, and moves so that it comes true."
@@ -274,6 +274,7 @@ class RGMAgent:
         goals,              # events with a reward in them
         cfg:RGMConfig=RGMConfig()
     ):
+        check_bounds(cfg)
         self.cfg, self.model, S = cfg, DirichletRGM(rgm, cfg.concentration), len(rgm.top.A)
         self.pi = plan(rgm.top.B, goals, cfg.force)
         self.prior, self.frames, self.k = np.full(S, 1/S), np.zeros((rgm.span, *rgm.space), int), 0

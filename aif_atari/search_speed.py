@@ -10,6 +10,7 @@ __all__ = ['aif_search_speed', 'Node', 'search_with_nodes', 'jax_world', 'time_m
 import math, time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np, torch
 
@@ -101,16 +102,16 @@ def time_mctx(
 # %% ../nbs/05b_search_speed.ipynb #e3214530
 @dataclass
 class SearchSpeedConfig:
-    num_envs:int=64         # E, games that are searched
-    num_simulations:int=50  # N, steps imagined for one decision in each game
-    num_actions:int=4       # A
-    seed:int=0              # of the network's weights and the states
-    results_dir:str=''      # where to write search_speed.json; nowhere by default
+    num_envs:Annotated[int, Bounds(1, 4096)] = 64  # E, games that are searched
+    num_simulations:Simulations = 50    # N, steps imagined for one decision in each game
+    num_actions:Annotated[int, Bounds(1, 1000)] = 4  # A
+    seed:Seed = 0                       # of the network's weights and the states
+    results_dir:str = ''                # where to write search_speed.json; nowhere by default
 
 # %% ../nbs/05b_search_speed.ipynb #d6f2e3c7
 def measure_search(cfg):
     "Time one decision in many games: a search with node objects, ours with arrays, and mctx where it is installed."
-    for name in ('num_envs', 'num_simulations', 'num_actions'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check_bounds(cfg)
     if cfg.results_dir: check_folder(cfg.results_dir)
     torch.manual_seed(cfg.seed); rows, plan = {}, SearchConfig(cfg.num_simulations)
     for name, model in dict(vector=TransitionModel(TransitionConfig('vector', latent_dim=32, latent_grid=0, num_actions=cfg.num_actions)), grid=TransitionModel(TransitionConfig(num_actions=cfg.num_actions))).items():

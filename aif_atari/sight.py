@@ -13,6 +13,7 @@ import json, math, time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from torch import nn
@@ -360,16 +361,16 @@ def sight_table(
 # %% ../nbs/03a_sight.ipynb #df3b470f
 @dataclass
 class SeeConfig:
-    model_path:str=''       # best_model.pt or another checkpoint of a VAE
-    pretrained:str=''       # or the name of shipped weights, such as breakout
-    env_name:str=''         # the game to look at; by default the one that the model was trained on
-    player:str='random'     # who plays the games: random, or scripted (Breakout and Pong)
-    num_episodes:int=20     # fresh episodes to look at
-    per_episode:int=100     # frames to look at in each
-    probe_episodes:int=60   # further episodes for the probes; 0 leaves them out
-    max_steps:int=1000      # agent steps after which an episode is truncated
-    seed:int=1_000_042      # of the fresh episodes
-    output_dir:str=''       # where to write sight.txt and sight.json; nowhere by default
+    model_path:str = ''                 # best_model.pt or another checkpoint of a VAE
+    pretrained:str = ''                 # or the name of shipped weights, such as breakout
+    env_name:str = ''                   # the game to look at; by default the one that the model was trained on
+    player:Literal['random', 'scripted'] = 'random'  # who plays the games: random, or scripted (Breakout and Pong)
+    num_episodes:Count = 20             # fresh episodes to look at
+    per_episode:Count = 100             # frames to look at in each
+    probe_episodes:Natural = 60         # further episodes for the probes, at least 5; 0 leaves them out
+    max_steps:Count = 1000              # agent steps after which an episode is truncated
+    seed:BaseSeed = 1_000_042           # of the fresh episodes
+    output_dir:str = ''                 # where to write sight.txt and sight.json; nowhere by default
 
 # %% ../nbs/03a_sight.ipynb #26006ba0
 def watched(cfg:CollectConfig, player='random')->Episodes:
@@ -402,9 +403,8 @@ def measure_sight(
 # %% ../nbs/03a_sight.ipynb #5bd14c15
 def _see(cfg):
     "Measure what a trained VAE sees: is each thing drawn, where it is and nowhere else, and can its place be read off the latent?"
+    check_bounds(cfg)
     check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.')
-    one_of(cfg.player, ['random', 'scripted'], 'player')
-    for name in ('num_episodes', 'per_episode', 'max_steps'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
     check(cfg.probe_episodes == 0 or cfg.probe_episodes >= 5, f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.')
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
     env_name = cfg.env_name or vae.settings.get('env_name', 'Breakout')

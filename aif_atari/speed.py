@@ -160,8 +160,9 @@ def memory_of(
 # %% ../nbs/speed.ipynb #14d35b9d
 @dataclass
 class SpeedConfig(CollectConfig):
-    seconds:float=60.   # how long each recipe trains
-    results_dir:str=''  # where to write speed.json; nowhere by default
+    seed:BaseSeed = 42                  # the same seed gives the same bytes
+    seconds:Positive = 60.              # how long each recipe trains
+    results_dir:str = ''                # where to write speed.json; nowhere by default
 
 # %% ../nbs/speed.ipynb #cf8ef277
 def measure_training(
@@ -179,7 +180,7 @@ def measure_training(
 
 def measure_speed(cfg):
     "Set the package beside the plain way to do the same: playing, training, memory. Prints a table of both."
-    check_collect(cfg); check(cfg.seconds > 0, f'seconds must be positive, not {cfg.seconds}.')
+    check_collect(cfg)
     check(find_game(cfg.env_name)[0] == 'ale', 'The comparison is made on ALE games.')
     if cfg.results_dir: check_folder(cfg.results_dir)
     protocol = part_of(CollectConfig, cfg)

@@ -13,6 +13,7 @@ import contextlib, hashlib, io, json, math, time, warnings, zipfile
 from dataclasses import asdict, dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib.pyplot as plt, numpy as np, torch
 from fastcore.basics import in_jupyter
@@ -25,28 +26,22 @@ from .vae import *
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
 class TrainConfig:
-    output_dir:str='outputs/run'    # run folder; the same command again goes on where it stopped
-    epochs:int=100                  # passes over the training data
-    batch_size:int=128              # samples per step
-    lr:float=1e-3                   # peak step size of Adam
-    warmup:float=0.05               # share of all steps in which the step size rises; it then falls as a cosine
-    grad_clip:float=1e5             # largest gradient norm; 0 switches clipping off
-    val_split:float=0.1             # share of the episodes held out
-    checkpoint_freq:int=10          # epochs between kept checkpoints and pictures
-    seed:int=42                     # of play, split, start and training
-    device:str='auto'               # auto, cpu, cuda or mps
-    mixed_precision:str='auto'      # bfloat16 where it is fast: auto, on or off
+    output_dir:str = 'outputs/run'      # run folder; the same command again goes on where it stopped
+    epochs:Count = 100                  # passes over the training data
+    batch_size:Count = 128              # samples per step
+    lr:Positive = 1e-3                  # peak step size of Adam
+    warmup:Share = 0.05                 # share of all steps in which the step size rises; it then falls as a cosine
+    grad_clip:Annotated[float, Bounds(0, finite=False)] = 1e5  # largest gradient norm; 0 switches clipping off
+    val_split:Annotated[float, Bounds(above=0, below=1)] = 0.1  # share of the episodes held out
+    checkpoint_freq:Count = 10          # epochs between kept checkpoints and pictures
+    seed:Seed = 42                      # of play, split, start and training
+    device:str = 'auto'                 # auto, cpu, cuda or mps
+    mixed_precision:Switch = 'auto'  # compute in bfloat16; auto: where it is fast
 
 # %% ../nbs/02_train.ipynb #2f28da1e
 def check_train(cfg):
     "Raise `InputError` where `cfg`, a `TrainConfig`, makes no sense."
-    for name in ('epochs', 'batch_size', 'checkpoint_freq'):
-        check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    check(cfg.lr > 0 and math.isfinite(cfg.lr), f'lr must be positive, not {cfg.lr}.')
-    check(0 <= cfg.warmup < 1, f'warmup is a share in [0, 1), not {cfg.warmup}.')
-    check(cfg.grad_clip >= 0, f'grad_clip must not be negative, not {cfg.grad_clip}.')
-    check(0 < cfg.val_split < 1, f'val_split must lie between 0 and 1, not {cfg.val_split}.')
-    one_of(cfg.mixed_precision, ['auto', 'on', 'off'], 'mixed_precision')
+    check_bounds(cfg)
     find_device(cfg.device)
 
 def find_device(
@@ -349,8 +344,8 @@ def _show_live(log):
 # %% ../nbs/02_train.ipynb #24d92bec
 @dataclass
 class TrainVAEConfig(TrainConfig, VAEConfig, CollectConfig):
-    output_dir:str='outputs/vae'    # run folder; the same command again goes on where it stopped
-    collage:float=0.                # share of the training frames that get pieces of other frames
+    output_dir:str = 'outputs/vae'      # run folder; the same command again goes on where it stopped
+    collage:Fraction = 0.               # share of the training frames that get pieces of other frames
 
 # %% ../nbs/02_train.ipynb #1def14e8
 def part_of(
@@ -400,7 +395,6 @@ def save_reconstructions(
 def train_vae(cfg, on_epoch=None):
     "Train a VAE on random play of one game. Flags are described with their defaults; the run folder says what was done."
     for f in (check_collect, check_vae, check_train): f(cfg)
-    check(0 <= cfg.collage <= 1, f'collage is a share in [0, 1], not {cfg.collage}.')
     find_game(cfg.env_name)
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))

@@ -11,6 +11,7 @@ __all__ = ['aif_train_transition', 'Beliefs', 'outcomes_of', 'beliefs_of', 'pref
 # %% ../nbs/04_transition.ipynb #46e75831
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
 import math, numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
@@ -132,14 +133,16 @@ def hardest(self:BeliefData,
 # %% ../nbs/04_transition.ipynb #4546510a
 @dataclass
 class TransitionConfig:
-    kind:str='grid'         # grid: recurrent convolution; vector: a plain GRU, as the founding project's
-    hidden:int=64           # size of the memory; with a grid, at each of its places
-    members:int=3           # heads of the ensemble, whose disagreement is the model's doubt
-    latent_dim:int=4        # of the VAE: numbers in z; with a grid, at each of its places
-    latent_grid:int=8       # of the VAE: places along each side; 0 for a vector
-    num_actions:int=4       # A
-    warmup_frames:int=5     # frames that are seen before imagination starts
-    outcome_weight:float=10.    # how much an outcome's surprise counts in training, where a squared error counts 1
+    # grid: recurrent convolution; vector: a plain GRU, as the founding project's
+    kind:Literal['grid', 'vector'] = 'grid'
+    hidden:Size = 64                    # size of the memory; with a grid, at each of its places
+    members:Annotated[int, Bounds(1, 64)] = 3  # heads of the ensemble, whose disagreement is the model's doubt
+    latent_dim:Size = 4                 # of the VAE: numbers in z; with a grid, at each of its places
+    latent_grid:Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
+    num_actions:Annotated[int, Bounds(1, 1000)] = 4  # A
+    warmup_frames:Annotated[int, Bounds(1, 1000)] = 5  # frames that are seen before imagination starts
+    # how much an outcome's surprise counts in training, where a squared error counts 1
+    outcome_weight:NonNegative = 10.
 
     @property
     def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
@@ -147,8 +150,7 @@ class TransitionConfig:
 # %% ../nbs/04_transition.ipynb #5d391785
 def check_transition(cfg):
     "Raise `InputError` where `cfg`, a `TransitionConfig`, makes no sense."
-    one_of(cfg.kind, ['grid', 'vector'], 'kind')
-    for name in ('hidden', 'members', 'latent_dim', 'num_actions', 'warmup_frames'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
+    check_bounds(cfg)
     check(cfg.kind == 'vector' or cfg.latent_grid >= 1, 'The kind grid needs a VAE whose latent is a grid; choose --kind vector.')
 
 def on_grid(
@@ -387,24 +389,28 @@ def teach_outcomes(
 # %% ../nbs/04_transition.ipynb #b73d3146
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
-    output_dir:str='outputs/transition'     # run folder; the same command again goes on where it stopped
-    pretrained:str=''           # VAE that ships with the package; by default that of the game
-    model_path:str=''           # or a checkpoint of a VAE
-    vae_sha256:str=''           # of the VAE's file; filled in
-    settle:int=-1               # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    num_episodes:int=0          # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
-    hold:int=8                  # steps for which random play holds an action
-    epochs:int=26               # rounds of training, each of `steps` batches
-    steps:int=400               # batches an epoch
-    length:int=22               # frames in a window, those seen before imagination starts included
-    short:int=15                # epochs whose windows imagine three steps only
-    grow:int=5                  # epochs in which they then grow to that length
-    batch_size:int=16           # windows per step
-    lr:float=3e-3               # peak step size of Adam
-    grad_clip:float=50.         # largest gradient norm; a long window can have a much larger one, and undo what was learned
-    rare:float=0.               # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
-    hard:float=0.               # share of each batch drawn by the model's own error
-    outcome_epochs:int=16       # passes of the layer that reads outcomes, when the rest is done; 0: none
+    output_dir:str = 'outputs/transition'  # run folder; the same command again goes on where it stopped
+    pretrained:str = ''                 # VAE that ships with the package; by default that of the game
+    model_path:str = ''                 # or a checkpoint of a VAE
+    vae_sha256:str = ''                 # of the VAE's file; filled in
+    # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
+    settle:Settle = -1
+    # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
+    num_episodes:Natural = 0
+    hold:Count = 8                      # steps for which random play holds an action
+    epochs:Count = 26                   # rounds of training, each of `steps` batches
+    steps:Count = 400                   # batches an epoch
+    length:Count = 22                   # frames in a window, those seen before imagination starts included
+    short:Natural = 15                  # epochs whose windows imagine three steps only
+    grow:Count = 5                      # epochs in which they then grow to that length
+    batch_size:Count = 16               # windows per step
+    lr:Positive = 3e-3                  # peak step size of Adam
+    # largest gradient norm; a long window can have a much larger one, and undo what was learned
+    grad_clip:Annotated[float, Bounds(0, finite=False)] = 50.
+    # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
+    rare:NonNegative = 0.
+    hard:Share = 0.                     # share of each batch drawn by the model's own error
+    outcome_epochs:Natural = 16         # passes of the layer that reads outcomes, when the rest is done; 0: none
 
 # %% ../nbs/04_transition.ipynb #bac379ce
 def eyes(cfg)->Path:    # file
@@ -420,11 +426,7 @@ def complete(
     "Check `cfg` and fill it in."
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
     for f in (check_collect, check_train): f(cfg)
-    for name in ('steps', 'grow'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    for name in ('short', 'rare', 'outcome_epochs', 'outcome_weight'): check(getattr(cfg, name) >= 0, f'{name} must be at least 0, not {getattr(cfg, name)}.')
-    check(0 <= cfg.hard < 1, f'hard is a share in [0, 1), not {cfg.hard}.')
     check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
-    one_of(cfg.kind, ['grid', 'vector'], 'kind')
     path = eyes(cfg); vae = load_vae(path)
     check(vae.cfg.frame_size == cfg.frame_size, f'The VAE sees {vae.cfg.frame_size}x{vae.cfg.frame_size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {vae.cfg.frame_size}.')
     check(vae.cfg.latent == 'gaussian', f'{path} has {vae.cfg.latent} latents; transition models are for Gaussian ones.')

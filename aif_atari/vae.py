@@ -10,6 +10,7 @@ __all__ = ['LIKELIHOODS', 'LATENTS', 'kl_nats', 'Likelihood', 'SquaredError', 'G
 # %% ../nbs/01_vae.ipynb #4aed62c1
 import math
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch, torch.nn.functional as F
 from fastcore.basics import patch
@@ -87,18 +88,20 @@ LATENTS = dict(gaussian=GaussianLatent, categorical=CategoricalLatent)
 # %% ../nbs/01_vae.ipynb #91805ef5
 @dataclass
 class VAEConfig:
-    latent_dim:int=32           # numbers in the latent z; with a grid, at each of its places
-    latent_grid:int=0           # places along each side of a spatial latent, such as 8; 0 makes z one vector
-    latent:str='gaussian'       # gaussian, or categorical: one-hot variables of 16 classes
-    context:int=1               # frames that are seen and drawn together; 2 adds the one before
-    frame_size:int=64           # height and width of a frame, a multiple of 16
-    width:int=32                # channels of the first convolution
-    likelihood:str='gaussian'   # how a frame is scored: mse, gaussian, bernoulli or continuous_bernoulli
-    precision:float=1.0         # weight of the inaccuracy against the complexity; 1 is the free energy
-    focus:float=0.              # extra precision of values that depart from the mean frame; 0 treats all alike
-    kl_warmup:int=0             # steps over which the complexity comes into force
-    lv_start:float=0.           # log-variance of the posterior before training
-    start:str='pca'             # where training starts: pca (the best linear model), mean (the mean frame) or random
+    latent_dim:Size = 32                # numbers in the latent z; with a grid, at each of its places
+    # places along each side of a spatial latent, such as 8; 0 makes z one vector
+    latent_grid:Annotated[int, Bounds(0, 40)] = 0
+    latent:Annotated[str, OneOf(LATENTS)] = 'gaussian'  # kind of latent; categorical: one-hot variables of 16 classes
+    context:Annotated[int, Bounds(1, 16)] = 1  # frames that are seen and drawn together; 2 adds the one before
+    frame_size:Annotated[int, Bounds(16, 160)] = 64  # height and width of a frame, a multiple of 16
+    width:Size = 32                     # channels of the first convolution
+    likelihood:Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
+    precision:Positive = 1.0            # weight of the inaccuracy against the complexity; 1 is the free energy
+    focus:NonNegative = 0.              # extra precision of values that depart from the mean frame; 0 treats all alike
+    kl_warmup:Natural = 0               # steps over which the complexity comes into force
+    lv_start:Annotated[float, Bounds(-20, 20)] = 0.  # log-variance of the posterior before training
+    # where training starts: pca (the best linear model), mean (the mean frame) or random
+    start:Literal['pca', 'mean', 'random'] = 'pca'
 
     @property
     def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
@@ -108,13 +111,11 @@ class VAEConfig:
 # %% ../nbs/01_vae.ipynb #5d1191d2
 def check_vae(cfg):
     "Raise `InputError` where `cfg`, a `VAEConfig`, makes no sense."
-    for name in ('latent_dim', 'width', 'context'): check(getattr(cfg, name) >= 1, f'{name} must be at least 1, not {getattr(cfg, name)}.')
-    check(cfg.frame_size >= 16 and cfg.frame_size % 16 == 0, f'frame_size must be a multiple of 16, not {cfg.frame_size}.')
-    check(cfg.latent_grid in (0, *(cfg.frame_size//k for k in (4, 8, 16))), f'latent_grid must be 0, {cfg.frame_size//16}, {cfg.frame_size//8} or {cfg.frame_size//4}, not {cfg.latent_grid}.')
-    check(0 < cfg.precision < math.inf, f'precision must be positive and finite, not {cfg.precision}.')
-    check(0 <= cfg.focus < math.inf, f'focus must not be negative, not {cfg.focus}.')
-    check(cfg.kl_warmup >= 0, f'kl_warmup must not be negative, not {cfg.kl_warmup}.')
-    one_of(cfg.likelihood, list(LIKELIHOODS), 'likelihood'); one_of(cfg.latent, list(LATENTS), 'latent'); one_of(cfg.start, ['pca', 'mean', 'random'], 'start')
+    check_bounds(cfg)
+    check(cfg.frame_size % 16 == 0, f'frame_size must be a multiple of 16, not {cfg.frame_size}.')
+    coarse, medium, fine = (cfg.frame_size//k for k in (16, 8, 4))
+    fits = cfg.latent_grid in (0, coarse, medium, fine)
+    check(fits, f'latent_grid must be 0, {coarse}, {medium} or {fine}, not {cfg.latent_grid}.')
     check(cfg.latent == 'gaussian' or cfg.latent_dim % 16 == 0, f'A categorical latent needs a latent_dim that is a multiple of 16, not {cfg.latent_dim}.')
     check(cfg.start != 'pca' or (cfg.latent == 'gaussian' and not cfg.latent_grid), 'The linear start is for a Gaussian vector: choose start mean or random.')
 

@@ -109,6 +109,7 @@ def compact(cell, name, keep):
     for out in cell.outputs:
         text = ''.join(out['data']['text/markdown'])
         link = re.search(r'^\[source\]\((\S+?)\)', text, re.M)
+        text = re.sub(r'(?<=\w):(Annotated|Literal)(?==)', '', text)      # the source below has the bounds and choices
         text = re.sub(r'^---\n(.|\n)*?^### .*', f'### {name}\n\n' + (f'[source]({link[1]}){{.source-link}}' if link else ''), text, flags=re.M)
         out['data']['text/markdown'] = text if keep else re.sub(r'^```python\n.*?^```\n+', '', text, flags=re.M | re.S)
     return cell

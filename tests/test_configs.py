@@ -1,0 +1,167 @@
+"""Every number among the settings has bounds beside it, and nothing passes that is out of them."""
+import importlib, math, pkgutil
+from configparser import ConfigParser
+from dataclasses import MISSING, fields, is_dataclass, replace
+from pathlib import Path
+
+import pytest
+
+import aif_atari
+from aif_atari.core import Bounds, InputError, OneOf, check_bounds, setting_rules
+
+ROOT = Path(__file__).parents[1]
+
+
+def is_config(value, module):
+    "Whether `value` is a configuration that `module` defines: a dataclass all of whose fields have defaults."
+    own = isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__
+    return own and all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(value))
+
+
+def package_configs():
+    "All configurations of the package, by name."
+    names = [m.name for m in pkgutil.iter_modules(aif_atari.__path__)]
+    modules = [importlib.import_module(f'aif_atari.{name}') for name in names if not name.startswith('_')]
+    return {name: value for m in modules for name, value in vars(m).items() if is_config(value, m)}
+
+
+def console_scripts():
+    "The installed commands of settings.ini: name -> function."
+    settings = ConfigParser(interpolation=None)
+    settings.read(ROOT/'settings.ini')
+    lines = settings['DEFAULT']['console_scripts'].split()
+    places = dict(line.split('=') for line in lines)
+    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in places.items()}
+
+
+CONFIGS, SCRIPTS = package_configs(), console_scripts()
+SETTINGS = [(config, name, *rule) for config in CONFIGS.values() for name, rule in setting_rules(config).items()]
+NUMBERS = [(config, name, kind, rule) for config, name, kind, rule in SETTINGS if isinstance(rule, Bounds)]
+CHOICES = [(config, name, rule) for config, name, _, rule in SETTINGS if isinstance(rule, OneOf)]
+KINDS = [(config, name, kind) for config, name, kind, _ in SETTINGS]
+WRONG = dict(
+    aif_collect='--sticky 1', aif_train_vae='--batch_size 0', aif_eval_vae='--num_samples 0', aif_see='--per_episode 0',
+    aif_remedies='--core_minutes inf', aif_train_transition='--hard 1', aif_eval_transition='--num_windows 0',
+    aif_train_agent='--minibatch 0', aif_play='--gif_frames 0', aif_compare='--num_envs -1',
+    aif_search_speed='--num_simulations 0', aif_rgm='--seeds 0', aif_rgm_atari='--clusters 1', aif_rgm_versus='--games 0',
+    aif_speed='--seconds nan', aif_reproduce='--preset quik')
+
+
+def setting_name(value): return value.__name__ if isinstance(value, type) else str(value)
+
+
+def sides(kind, bounds):
+    "The values next to each bound: those just inside and those just outside."
+    down = (lambda x: x - 1) if kind is int else (lambda x: math.nextafter(x, -math.inf))
+    up = (lambda x: x + 1) if kind is int else (lambda x: math.nextafter(x, math.inf))
+    inside, outside = [], []
+    if bounds.least > -math.inf:
+        inside.append(kind(bounds.least))
+        outside.append(down(bounds.least))
+    if bounds.above > -math.inf:
+        inside.append(up(bounds.above))
+        outside.append(kind(bounds.above))
+    if bounds.most < math.inf:
+        inside.append(kind(bounds.most))
+        outside.append(up(bounds.most))
+    if bounds.below < math.inf:
+        inside.append(down(bounds.below))
+        outside.append(kind(bounds.below))
+    if kind is float:
+        outside.append(math.nan)
+        (outside if bounds.finite else inside).append(math.inf)
+    return inside, outside
+
+
+def told(cfg):
+    "The sentence with which the check refuses `cfg`."
+    with pytest.raises(InputError) as refused: check_bounds(cfg)
+    return str(refused.value)
+
+
+def test_the_walk_finds_the_configurations():
+    used = {main.config.__name__ for main in SCRIPTS.values()}
+    parts = {'CollectConfig', 'VAEConfig', 'TrainConfig', 'TransitionConfig', 'SearchConfig', 'Preferences', 'RGMConfig'}
+    assert used | parts <= CONFIGS.keys()
+
+
+@pytest.mark.parametrize('config', CONFIGS.values(), ids=setting_name)
+def test_defaults_are_within_their_bounds(config): check_bounds(config())
+
+
+@pytest.mark.parametrize('config', CONFIGS.values(), ids=setting_name)
+def test_every_number_has_bounds(config):
+    for name, (kind, rule) in setting_rules(config).items():
+        assert kind in (bool, float, int, str), name
+        assert isinstance(rule, Bounds) or kind not in (int, float), name
+
+
+@pytest.mark.parametrize('config, name, kind, bounds', NUMBERS, ids=setting_name)
+def test_both_sides_of_each_bound(config, name, kind, bounds):
+    inside, outside = sides(kind, bounds)
+    assert outside
+    for value in inside: check_bounds(replace(config(), **{name: value}))
+    for value in outside:
+        sentence = told(replace(config(), **{name: value}))
+        assert sentence.startswith(f'{name} must be ')
+        assert sentence.endswith(f', not {value!r}.')
+
+
+@pytest.mark.parametrize('config, name, choices', CHOICES, ids=setting_name)
+def test_each_choice_and_no_other(config, name, choices):
+    for option in choices.options: check_bounds(replace(config(), **{name: option}))
+    sentence = told(replace(config(), **{name: 'none of these'}))
+    assert sentence == f"{name} must be {choices}, not 'none of these'."
+
+
+@pytest.mark.parametrize('config, name, kind', KINDS, ids=setting_name)
+def test_another_type_is_told(config, name, kind):
+    sentence = told(replace(config(), **{name: None}))
+    assert sentence == f'The setting {name} should be of type {kind.__name__}, not None.'
+
+
+def test_every_command_has_a_wrong_flag_here(): assert WRONG.keys() == SCRIPTS.keys()
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_a_command_refuses_before_it_does_anything(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flag, value = WRONG[name].split()
+    with pytest.raises(SystemExit) as ended: SCRIPTS[name]([flag, value])
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said.err.startswith(f'{name}: {flag[2:]} must be ')
+    assert said.err.count('\n') == 1
+    assert said.err.endswith('.\n')
+    assert said.out == ''
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', WRONG)
+def test_the_function_behind_a_command_refuses_too(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flag, text = WRONG[name].split()
+    config, setting = SCRIPTS[name].config, flag[2:]
+    kind, _ = setting_rules(config)[setting]
+    with pytest.raises(InputError, match=f'^{setting} must be '):
+        SCRIPTS[name].run(replace(config(), **{setting: kind(text)}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_game_is_played_with_a_minibatch_of_nothing(tmp_path, monkeypatch, capsys):
+    "It would divide by zero, after all the play."
+    played = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('aif_atari.agent.play', lambda *args, **kw: played.append(args))
+    with pytest.raises(SystemExit) as ended: SCRIPTS['aif_train_agent'](['--minibatch', '0'])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == 'aif_train_agent: minibatch must be at least 1, not 0.\n'
+    assert played == []
+
+
+def test_sizes_that_no_vae_has_are_told_before_any_play(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended: SCRIPTS['aif_train_agent'](['--frame_size', '40'])
+    assert ended.value.code == 2
+    assert 'frame_size must be a multiple of 16, not 40' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
