@@ -84,7 +84,7 @@ def seed_interval(
     half = t_quantile(level, len(x) - 1)*float(x.std(ddof=1))/math.sqrt(len(x))
     return Interval(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
-# %% ../nbs/stats.ipynb #fab23c41
+# %% ../nbs/stats.ipynb #9299245d
 def plot_seeds(
     ax,                 # the axes to draw in
     at:float,           # place on the other axis
@@ -98,9 +98,9 @@ def plot_seeds(
     def draw(values, style, **kw):
         places = [at]*len(values)
         ax.plot(*((values, places) if horizontal else (places, values)), style, color=colour, **kw)
-    draw(ends, '-', lw=1.5, zorder=2.5)
-    draw(mean, '|' if horizontal else '_', ms=9, mew=1.5)
-    draw(dots, 'o', ms=3, alpha=0.6, mew=0)
+    draw(ends, '-', lw=1.2, zorder=2.4)
+    draw(mean, '|' if horizontal else '_', ms=9, mew=1.5, zorder=2.5)
+    draw(dots, 'o', ms=4.5, mec='white', mew=0.6, zorder=2.6)
     return interval
 
 # %% ../nbs/stats.ipynb #842e16a0
