@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'lost_lives', 'chance_of_loss',
            'lost_roc_auc', 'CompareConfig', 'compare_agents', 'weights_hash', 'training_of', 'arm_line',
-           'load_comparison', 'returns_by_seed', 'pooled', 'comparison_table', 'plot_comparison', 'why_lost',
+           'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled', 'arm_row',
+           'comparison_table', 'plot_arms', 'plot_simulations', 'plot_learning', 'plot_comparison', 'why_lost',
            'plot_lost']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
@@ -17,6 +18,7 @@ from typing import Annotated
 import matplotlib.pyplot as plt, numpy as np, torch
 
 from .core import *
+from .stats import Interval, bootstrap, interval_text, plot_seeds, roc_auc, seed_interval
 from .data import *
 from .train import *
 from .eval import *
@@ -191,54 +193,121 @@ def load_comparison(
     "The comparisons of one game."
     return [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
 
+def knows_nothing(
+    arm:str
+)->bool:
+    "Whether an arm plays without anything learned, and so the same games whichever agent is compared."
+    return arm in ('random', 'held') or arm.startswith('constant')
+
 def returns_by_seed(
     results:list,
     arm:str
 )->list:        # arrays of returns, one a training seed
-    "The games of an arm. Who knows nothing plays the same games whichever mind is compared, and these count once."
+    "The games of an arm. Who knows nothing plays the same games whichever agent is compared, and these count once."
     games = [tuple(r['arms'][arm]['returns']) for r in results if arm in r['arms']]
-    return [np.array(g) for g in (dict.fromkeys(games) if arm in ('random', 'held') or arm.startswith('constant') else games)]
+    return [np.array(g) for g in (dict.fromkeys(games) if knows_nothing(arm) else games)]
+
+def independent_means(
+    results:list,
+    arm:str
+)->np.ndarray:  # (seeds,) mean returns of the training seeds; (games,) single returns for who knows nothing, since there no training differs
+    "The independent units of an arm, over which its interval is."
+    by_seed = returns_by_seed(results, arm)
+    return np.concatenate(by_seed) if knows_nothing(arm) else np.array([x.mean() for x in by_seed])
 
 def pooled(
     results:list,
     arm:str
-)->tuple:       # mean, lower and upper end of a 95 % interval
-    "Mean return over training seeds and games; the interval resamples seeds, and games within them."
-    by_seed, rng = returns_by_seed(results, arm), np.random.default_rng(0)
-    draw = lambda: np.mean([rng.choice(by_seed[i], len(by_seed[i])).mean() for i in rng.integers(len(by_seed), size=len(by_seed))])
-    return float(np.mean([x.mean() for x in by_seed])), *(float(q) for q in np.quantile([draw() for _ in range(2000)], [0.025, 0.975]))
+)->Interval:    # its ends are nan where only one training seed has played
+    "Mean return and its 95 % t interval: over the means of training seeds, or over games for who knows nothing."
+    return seed_interval(independent_means(results, arm))
+
+def arm_row(
+    results:list,
+    arm:str
+)->str:
+    "An arm's line in `comparison_table`."
+    by_seed = returns_by_seed(results, arm)
+    over = 'games' if knows_nothing(arm) else 'seeds'
+    seeds = '' if knows_nothing(arm) else ' '.join(f'{x.mean():.1f}' for x in by_seed)
+    ms = np.mean([r['arms'][arm]['ms_per_step'] for r in results if arm in r['arms']])
+    return f"{arm:<22}{interval_text(pooled(results, arm)):>24}{over:>7}  {seeds:<22}{sum(map(len, by_seed)):>6}{ms:>12.1f}  {ARMS.get(arm, '')}"
 
 def comparison_table(results:list)->str:
-    "An arm a line, best first."
-    arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a)[0])
-    line = lambda a: f"{a:<22}{'{:.1f} ({:.1f} to {:.1f})'.format(*pooled(results, a)):>24}{len(returns_by_seed(results, a)):>7}{sum(map(len, returns_by_seed(results, a))):>7}{np.mean([r['arms'][a]['ms_per_step'] for r in results if a in r['arms']]):>12.1f}  {ARMS.get(a, '')}"
-    return '\n'.join([f"{'arm':<22}{'return (95 %)':>24}{'seeds':>7}{'games':>7}{'ms a step':>12}", *map(line, arms)])
+    "An arm a line, best first: its mean with the 95 % interval, what that is over, the mean of each training seed, and the games in all."
+    arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a).mean)
+    title = f"{'arm':<22}{'return (95 %)':>24}{'over':>7}  {'mean of each seed':<22}{'games':>6}{'ms a step':>12}"
+    return '\n'.join([title, *(arm_row(results, a) for a in arms)])
 
 # %% ../nbs/05c_compare.ipynb #b538044f
 FOUNDING = dict(breakout=1.6)       # the founding project's best, a hierarchy of three levels
+
+def plot_arms(
+    ax,
+    results:list
+):
+    "A bar for each arm, with its 95 % interval, and a dot for each training seed."
+    game, floor = find_game(results[0]['env_name'])[1], min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
+    shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a).mean)
+    for i, a in enumerate(shown):
+        mean, low, high = pooled(results, a)
+        grey = knows_nothing(a) or a.startswith('untrained')
+        ax.barh(i, mean - floor, left=floor, color='0.8' if grey else COLOURS[0], alpha=0.7)
+        if knows_nothing(a):
+            ax.plot([low, high], [i, i], color='0.2', lw=1.5)
+        else:
+            plot_seeds(ax, i, independent_means(results, a), horizontal=True)
+    ax.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown])
+    ax.set(xlabel='return, 95 %, and each seed')
+    if game in FOUNDING:
+        ax.axvline(FOUNDING[game], ls=':', color='0.3')
+        ax.text(FOUNDING[game], len(shown) - 0.4, ' founding project', fontsize=7, va='bottom')
+
+def plot_simulations(
+    ax,
+    results:list,
+    simulations # numbers that all seeds have played
+):
+    "Return against the number of simulations, with the 95 % interval over training seeds, and a dot for each."
+    own = results[0]['settings']['num_simulations']
+    def arm(n):
+        return 'search' if n == own and any('search' in r['arms'] for r in results) else f'search_{n}'
+    means = [plot_seeds(ax, n, independent_means(results, arm(n)), COLOURS[0]).mean for n in simulations]
+    ax.plot(simulations, means, '-', color=COLOURS[0])
+    ax.set(xlabel='simulations for a decision', xscale='log')
+    ax.set_xticks(simulations, simulations)
+    ax.minorticks_off()
+
+def plot_learning(
+    by_steps,       # axes
+    by_minutes,     # axes
+    results:list
+):
+    "Each training seed's mean return, round by round, against steps of play and core-minutes."
+    for r in results:
+        rounds = r['training']
+        if not rounds:
+            continue
+        returns = [np.mean(t['returns']) for t in rounds]
+        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1])/60      # a round's games are played with what was learned before it
+        by_steps.plot(np.cumsum([t['steps'] for t in rounds])/1000, returns, 'o-', color=COLOURS[1], ms=3)
+        by_minutes.plot(minutes, returns, 'o-', color=COLOURS[1], ms=3)
+    by_steps.set(xlabel='steps of play (thousands)', ylabel='return while learning')
+    by_minutes.set(xlabel='core-minutes')
 
 def plot_comparison(
     results:list
 ):              # the figure
     "Returns of all arms; and against the number of simulations, the steps of play, and the time that all of it took."
     figure_style()
-    game, own = find_game(results[0]['env_name'])[1], results[0]['settings']['num_simulations']
-    sims = sorted({int(a.removeprefix('search_')) for a in set.intersection(*(set(r['arms']) for r in results)) if a.removeprefix('search_').isdigit()} | {own})
-    fig, (left, *middle, right, last) = plt.subplots(1, 3 + (len(sims) > 1), figsize=(12, 4), width_ratios=[1.7, *[1]*(2 + (len(sims) > 1))])
-    floor = min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
-    shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a)[0])
-    for i, a in enumerate(shown):
-        m, low, high = pooled(results, a)
-        left.barh(i, m - floor, left=floor, color='0.7' if a in ('random', 'held') or a.startswith(('untrained', 'constant')) else COLOURS[0]); left.plot([low, high], [i, i], color='0.2', lw=1.5)
-    left.set_yticks(range(len(shown)), [a.replace('_', ' ') for a in shown]); left.set(xlabel='return, mean and 95 %')
-    if game in FOUNDING: left.axvline(FOUNDING[game], ls=':', color='0.3'); left.text(FOUNDING[game], len(shown)-0.4, ' founding project', fontsize=7, va='bottom')
-    for ax in middle:       # where there is more than one number of simulations
-        at = [pooled(results, 'search' if n == own and any('search' in r['arms'] for r in results) else f'search_{n}') for n in sims]
-        ax.errorbar(sims, [m for m, *_ in at], np.abs(np.array([(m-l, h-m) for m, l, h in at])).T, fmt='o-', color=COLOURS[0]); ax.set(xlabel='simulations for a decision', xscale='log'); ax.set_xticks(sims, sims); ax.minorticks_off()
-    for r in filter(lambda r: r['training'], results):
-        returns, before = [np.mean(t['returns']) for t in r['training']], lambda k: np.cumsum([0] + [t[k] for t in r['training']][:-1])      # a round's games are played with what was learned before it
-        right.plot((before('steps') + [t['steps'] for t in r['training']])/1000, returns, 'o-', color=COLOURS[1], ms=3); last.plot(before('core_seconds')/60, returns, 'o-', color=COLOURS[1], ms=3)
-    right.set(xlabel='steps of play (thousands)', ylabel='return while learning'); last.set(xlabel='core-minutes')
+    played = set.intersection(*(set(r['arms']) for r in results))
+    simulations = sorted({int(a.removeprefix('search_')) for a in played if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
+    several = len(simulations) > 1
+    fig, (left, *middle, right, last) = plt.subplots(1, 3 + several, figsize=(12, 4), width_ratios=[1.7, *[1]*(2 + several)])
+    plot_arms(left, results)
+    for ax in middle:
+        plot_simulations(ax, results, simulations)
+    plot_learning(right, last, results)
     return fig
 
 # %% ../nbs/05c_compare.ipynb #d30630ae

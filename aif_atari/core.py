@@ -7,7 +7,7 @@ __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'N
            'Share', 'Seed', 'BaseSeed', 'Switch', 'COLOURS', 'InputError', 'check', 'one_of', 'atomic', 'check_folder',
            'write_bytes', 'write_text', 'write_json', 'read_json', 'Bounds', 'OneOf', 'field_docs', 'setting_rules',
            'check_type', 'check_bounds', 'Flag', 'config_parser', 'command', 'from_dict', 'processor', 'provenance',
-           'bootstrap', 'figure_style', 'show_frames', 'save_figure']
+           'figure_style', 'show_frames', 'save_figure']
 
 # %% ../nbs/core.ipynb #8b102f24
 import json, math, os, platform, signal, subprocess, sys
@@ -289,20 +289,6 @@ def provenance(
     return dict(date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), command=' '.join([Path(argv[0]).name, *argv[1:]]),
                 commit=(_git('rev-parse', '--short=10', 'HEAD') + dirty) or None, processor=processor(), python=platform.python_version(),
                 versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')})
-
-# %% ../nbs/core.ipynb #75404687
-def bootstrap(
-    values,         # (n,) or (n, k) one row per independent unit, an episode or a training seed
-    stat=np.mean,   # statistic of the resampled rows, called with axis=0 semantics on an (n, ...) array
-    n=2000,         # resamples
-    seed=0,         # of the resampling
-    level=0.95      # of the interval
-)->tuple:           # lower and upper end
-    "Percentile bootstrap interval of `stat` over independent units (Efron and Tibshirani 1993, chapter 13). Resamples for which `stat` is nan are left out."
-    values = np.asarray(values, float)
-    rng = np.random.default_rng(seed)
-    stats = [float(stat(values[rng.integers(len(values), size=len(values))], axis=0)) for _ in range(n)]
-    return tuple(float(q) for q in np.nanquantile(stats, [(1-level)/2, (1+level)/2])) if np.isfinite(stats).any() else (np.nan, np.nan)
 
 # %% ../nbs/core.ipynb #599c800b
 COLOURS = ['#3b6ea5', '#d1495b', '#2e8b57', '#edae49', '#6c5b7b', '#8d99ae']

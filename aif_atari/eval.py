@@ -16,6 +16,7 @@ from pathlib import Path
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
 from .core import *
+from .stats import bootstrap
 from .data import *
 from .vae import *
 from .train import *

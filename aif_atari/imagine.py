@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'aif_eval_transition', 'Finder', 'Imagined', 'doubt_of', 'imagine', 'glide',
-           'place_errors', 'turns', 'kinds_of', 'drift', 'ranks', 'spearman', 'roc_auc', 'average_precision',
-           'reliability', 'calibration_error', 'outcome_chances', 'SurvivalCurve', 'survival_curve', 'plot_survival',
-           'score_outcomes', 'actual_error', 'score_doubt', 'EvalTransitionConfig', 'shares', 'measure_imagination',
-           'imagination_table', 'lively', 'plot_imagined', 'dream_gif', 'evaluate_transition', 'write_evaluation',
-           'load_dreams', 'plot_horizon', 'plot_trust', 'dreams_table', 'Dream', 'dream_widget', 'plot_choices']
+           'place_errors', 'turns', 'kinds_of', 'drift', 'outcome_chances', 'SurvivalCurve', 'survival_curve',
+           'plot_survival', 'score_outcomes', 'actual_error', 'score_doubt', 'EvalTransitionConfig', 'shares',
+           'measure_imagination', 'imagination_table', 'lively', 'plot_imagined', 'dream_gif', 'evaluate_transition',
+           'write_evaluation', 'load_dreams', 'plot_horizon', 'plot_trust', 'dream_measures', 'dreams_table', 'Dream',
+           'dream_widget', 'plot_choices']
 
 # %% ../nbs/04a_imagine.ipynb #8d59d6bb
 import json, math
@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
 from .core import *
+from .stats import average_precision, bootstrap, calibration_error, interval_text, reliability, roc_auc, seed_interval, spearman
 from .data import *
 from .vae import *
 from .train import *
@@ -197,44 +198,6 @@ def drift(
         for name, g in {'VAE itself': draw(target), 'imagined': draw(d.mu[:, k-1]), 'copy last': seen, 'mean': vae.mean_frame[:, -3:].cpu()}.items():
             changed.setdefault(name, {})[k] = db(per_episode(((o - g)**2*moved).flatten(1).sum(1).numpy(), n))
     return latent, changed
-
-# %% ../nbs/04a_imagine.ipynb #2f4225ad
-def ranks(
-    x   # (n,)
-)->np.ndarray:  # (n,) from 1 to n, ties share their mean
-    "Rank of each value."
-    _, i, n = np.unique(np.ravel(x), return_inverse=True, return_counts=True)
-    return (np.cumsum(n) - (n-1)/2)[i]
-
-def spearman(x, y)->float:
-    "Rank correlation of two series."
-    return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
-
-def roc_auc(
-    p,  # (n,) scores
-    y   # (n,) bool, whether it happened
-)->float:   # in [0, 1]; nan where all or none happened
-    "Area under the ROC curve: the chance that an event scores above a non-event (Hanley and McNeil 1982)."
-    n = y.sum(); m = len(y) - n
-    return float((ranks(p)[y].sum() - n*(n+1)/2)/(n*m)) if n*m else math.nan
-
-def average_precision(p, y)->float:
-    "Mean, over events, of the share of events among all that score at least as high."
-    if not y.any(): return math.nan
-    at_least = lambda x: np.array([(x >= v).sum() for v in p[y]])
-    return float(np.mean(at_least(p[y])/at_least(p)))
-
-def reliability(
-    p, y,
-    bins=10
-)->list:    # (mean probability, share of events, number) of each bin that holds any
-    "Probabilities beside what happened, in bins of equal width."
-    i = np.minimum((p*bins).astype(int), bins-1)
-    return [(float(p[i == b].mean()), float(y[i == b].mean()), int((i == b).sum())) for b in range(bins) if (i == b).any()]
-
-def calibration_error(p, y)->float: # in [0, 1]
-    "Expected calibration error over ten bins of equal width (Guo et al. 2017)."
-    return sum(abs(a - b)*n for a, b, n in reliability(p, y))/len(p)
 
 # %% ../nbs/04a_imagine.ipynb #4ca90f9c
 def outcome_chances(
@@ -468,15 +431,19 @@ def load_dreams(
     return {k: rs for k in ('grid', 'vector') if (rs := [r for r in found if r['kind'] == k and r['player'] == player])}
 
 def _curve(ax, label, tables, colour, ls='-', scale=1):
-    "Mean over seeds, and the range as a band."
-    steps = sorted(map(int, tables[0])); v = scale*np.array([[t[str(k)]['value'] for k in steps] for t in tables])
-    ax.plot(steps, v.mean(0), ls, color=colour, label=label, marker='.'); ax.fill_between(steps, v.min(0), v.max(0), color=colour, alpha=0.2, lw=0)
+    "Mean over training seeds with its 95 % interval as a band, and a dot for each seed."
+    steps = sorted(map(int, tables[0]))
+    values = scale*np.array([[t[str(k)]['value'] for k in steps] for t in tables])     # (seeds, steps)
+    mean, low, high = np.array([seed_interval(v) for v in values.T]).T
+    ax.plot(steps, mean, ls, color=colour, label=label)
+    ax.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
+    ax.plot(steps, values.T, '.', color=colour, ms=4)
 
 def plot_horizon(
     dreams:dict,    # as `load_dreams` gives it
     thing='ball'
 ):                  # the figure
-    "Against steps ahead: share of frames in which the thing is near its place, and latent error."
+    "Against steps ahead, over training seeds: share of frames in which the thing is near its place, and latent error."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.4))
     names = dict(grid='ours, on a grid', vector='GRU with 64 units')
@@ -507,19 +474,39 @@ def plot_trust(
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #92713e5a
-def dreams_table(dreams:dict)->str:
-    "A kind of model a line: the mean over seeds, and the smallest and largest."
-    def spread(f, scale=1, form='.1f'):
-        return lambda rs: f'{scale*np.mean(v := [f(r) for r in rs]):{form}}' + (f' ({scale*min(v):{form}} to {scale*max(v):{form}})' if len(v) > 1 else '')
-    columns = {'seeds': lambda rs: str(len(rs)), 'minutes of training': spread(lambda r: r['seconds']/60)}
-    for n in next(iter(dreams.values()))[0]['places']:
-        for k in ('1', '5', '10', '15'): columns[f'{n} within 3 pixels at {k} steps, %'] = spread(lambda r, n=n, k=k: r['places'][n]['imagined'][k]['value'], 100)
-    for k in ('1', '5', '10', '20'): columns[f"latent error at {k} steps / mean's"] = spread(lambda r, k=k: r['latent']['imagined'][k]['value'], 1, '.3f')
+def dream_measures(
+    things          # names of those whose places were measured
+)->dict:            # name -> a function of a result, digits to show, bounds of the measure
+    "What `dreams_table` shows."
+    share, ratio = (0, 100), (0, math.inf)
+    out = {'minutes of training': (lambda r: r['seconds']/60, 1, ratio)}
+    for n in things:
+        for k in ('1', '5', '10', '15'):
+            out[f'{n} within 3 pixels at {k} steps, %'] = (lambda r, n=n, k=k: 100*r['places'][n]['imagined'][k]['value'], 1, share)
+    for k in ('1', '5', '10', '20'):
+        out[f"latent error at {k} steps / mean's"] = (lambda r, k=k: r['latent']['imagined'][k]['value'], 3, ratio)
     for n in ('reward', 'loss'):
-        for m in ('roc_auc', 'average_precision', 'calibration_error'): columns[f'{n} within 20 steps, {m.replace("_", " ")}'] = spread(lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 1, '.3f')
-    for k in ('1', '5', '10', '20'): columns[f'doubt against error at {k} steps, rank correlation'] = spread(lambda r, k=k: r['doubt'][k]['value'], 1, '.2f')
-    for k in ('1', '20'): columns[f'doubt on an unseen game / on its own, {k} steps'] = spread(lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, '.1f')
-    return '\n'.join([f"{'':<48}" + ''.join(f'{k:>26}' for k in dreams)] + [f'{c:<48}' + ''.join(f'{f(rs):>26}' for rs in dreams.values()) for c, f in columns.items()])
+        for m in ('roc_auc', 'average_precision', 'calibration_error'):
+            out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 3, (0, 1))
+    for k in ('1', '5', '10', '20'):
+        out[f'doubt against error at {k} steps, rank correlation'] = (lambda r, k=k: r['doubt'][k]['value'], 2, (-1, 1))
+    for k in ('1', '20'):
+        out[f'doubt on an unseen game / on its own, {k} steps'] = (lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, ratio)
+    return out
+
+def dreams_table(
+    dreams:dict # as `load_dreams` gives it
+)->str:
+    "A measure a line; for each kind of model the mean over training seeds with its 95 % interval, then each seed."
+    def cell(results, get, digits, bounds):
+        values = [get(r) for r in results]
+        interval = seed_interval(values, bounds=bounds)
+        return f"{interval_text(interval, digits):>26}  {' '.join(f'{v:.{digits}f}' for v in values):<20}"
+    measures = dream_measures(next(iter(dreams.values()))[0]['places'])
+    title = f"{'':<50}" + ''.join(f"{f'{kind}, mean (95 %)':>26}  {'seeds':<20}" for kind in dreams)
+    number = f"{'seeds':<50}" + ''.join(f"{len(rs):>26}  {'':<20}" for rs in dreams.values())
+    lines = [f'{name:<50}' + ''.join(cell(rs, *measure) for rs in dreams.values()) for name, measure in measures.items()]
+    return '\n'.join(line.rstrip() for line in [title, number, *lines])
 
 # %% ../nbs/04a_imagine.ipynb #912185db
 class Dream:

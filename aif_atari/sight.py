@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from torch import nn
 
 from .core import *
+from .stats import bootstrap
 from .data import *
 from .vae import *
 from .train import *
