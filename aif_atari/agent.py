@@ -4,18 +4,19 @@
 
 # %% auto #0
 __all__ = ['HABITS', 'aif_train_agent', 'CHOSEN_BY', 'aif_play', 'returns_of', 'HabitConfig', 'dream', 'habit_loss',
-           'learn_habit', 'bootstrapped', 'ValueHabit', 'ReplayConfig', 'learn_values', 'Mind', 'save_mind',
-           'load_mind', 'TrainAgentConfig', 'Keeper', 'some_of', 'join', 'play_steps', 'teach_eyes', 'believed',
-           'teach_imagination', 'look_at', 'to_begin_with', 'check_train_agent', 'play_round', 'learn_round',
-           'learn_on', 'train_agent', 'report_time', 'round_line', 'PlayConfig', 'terms_of_actions', 'Watcher', 'watch',
-           'label', 'bars', 'player_path', 'game_of', 'acting', 'play_games', 'Decision', 'decision_text',
+           'learn_habit', 'n_step_returns', 'ValueHabit', 'ReplayConfig', 'RealMoment', 'RealMoments', 'learn_values',
+           'Mind', 'save_mind', 'load_mind', 'TrainAgentConfig', 'share_of_visits', 'Keeper', 'some_of', 'join',
+           'play_steps', 'labelled', 'teach_eyes', 'believed', 'teach_imagination', 'look_at', 'measure_sight',
+           'to_begin_with', 'check_train_agent', 'play_round', 'play_again', 'report_of', 'learn_round', 'learn_on',
+           'train_agent', 'report_time', 'round_line', 'AsTrainedConfig', 'PlayConfig', 'terms_of_actions', 'Watcher',
+           'watch', 'label', 'bars', 'player_path', 'game_of', 'acting', 'play_games', 'Decision', 'decision_text',
            'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision', 'plot_rounds']
 
 # %% ../nbs/05a_agent.ipynb #8799d523
-import copy, io, json, time
-from dataclasses import asdict, dataclass, replace
+import copy, io, itertools, json, time
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 from fastcore.basics import patch
@@ -144,14 +145,17 @@ def learn_habit(
     return log
 
 # %% ../nbs/05a_agent.ipynb #b6d56878
-def bootstrapped(
+def n_step_returns(
     G,          # (n, B) nats, of each step
     alive,      # (n, B) 0 where the step lost something, else 1
-    later,      # (B,) G still to come after the last step, nats
-    discount    # gamma
+    later,      # (B,) G still to come after the last real step, nats
+    discount,   # gamma
+    steps=None  # (B,) int, how many of the n steps are real, where an episode ends before; by default all
 )->torch.Tensor:    # (B,) nats
-    "G from the first step on."
-    for g, alpha in zip(G.flip(0), alive.flip(0)): later = g + discount*alpha*later
+    "G from the first step on, bootstrapped after the last real one (Watkins 1989; Sutton and Barto 2018, chapter 7)."
+    for t in reversed(range(len(G))):
+        real = True if steps is None else t < steps
+        later = torch.where(torch.as_tensor(real, device=G.device), G[t] + discount*alive[t]*later, later)
     return later
 
 # %% ../nbs/05a_agent.ipynb #ee802f23
@@ -205,6 +209,40 @@ class ReplayConfig:
     follow:PositiveFraction = 0.005     # how far its slow copy follows it with each batch
     value_lr:Positive = 3e-4            # step size of Adam
 
+# %% ../nbs/05a_agent.ipynb #afe8355d
+class RealMoment(NamedTuple):
+    seen:tuple          # belief and the one before, (B, Z) each
+    a:torch.Tensor      # (B,) int64, what was done
+    G:torch.Tensor      # (n, B) nats, of the steps that follow
+    alive:torch.Tensor  # (n, B) 0 where the step lost something, else 1
+    steps:torch.Tensor  # (B,) int64, how many of these n steps the episode still has, at least 1
+    after:tuple         # belief and the one before, after the last of them
+
+class RealMoments:
+    "What was really played, to draw moments from: each step that has an action is one, up to an episode's last."
+    def __init__(self,
+        beliefs:Beliefs,
+        cfg,            # a `ReplayConfig` with `want_reward` and `want_loss`
+        device='cpu'
+    ):
+        self.n, self.z, self.actions = cfg.n_step, beliefs.mu.to(device), beliefs.actions.to(device)
+        self.G = -(beliefs.outcomes@torch.tensor([cfg.want_reward, cfg.want_loss])).to(device)
+        self.alive = 1 - beliefs.outcomes[:, 1].to(device)
+        self.begin = np.repeat(beliefs.starts, beliefs.lengths)
+        self.end = np.repeat(beliefs.starts + beliefs.lengths - 1, beliefs.lengths)     # the last frame, which has no action
+        self.rows = np.where(np.arange(len(self.end)) < self.end)[0]
+
+    def state(self, rows):
+        "Beliefs at some rows, and before them; an episode's first frame stands in for what came before it."
+        return self.z[rows], self.z[np.maximum(rows - 1, self.begin[rows])]
+
+    def draw(self, rng, size:int)->RealMoment:
+        "`size` moments, each as likely as any other."
+        first = rng.choice(self.rows, size)
+        steps = np.minimum(self.n, self.end[first] - first)
+        rows = np.minimum(first + np.arange(self.n)[:, None], self.end[first])
+        return RealMoment(self.state(first), self.actions[first], self.G[rows], self.alive[rows], torch.as_tensor(steps, device=self.z.device), self.state(first + steps))
+
 # %% ../nbs/05a_agent.ipynb #8db9d7b2
 def learn_values(
     habit:ValueHabit,
@@ -214,23 +252,27 @@ def learn_values(
     seed=0,
     progress=True
 )->list:                # a dict of means for every tenth of the batches
-    "Teach a habit from what really happened."
-    rng, device, opt, slow = np.random.default_rng(seed), habit.scale.device, torch.optim.Adam(habit.parameters(), cfg.value_lr, eps=1e-4, fused=True), copy.deepcopy(habit).requires_grad_(False)
-    n, z, a = cfg.n_step, beliefs.mu.to(device), beliefs.actions.to(device)
-    first, begin = window_starts(beliefs, n+1), np.repeat(beliefs.starts, beliefs.lengths)
-    G, alive = -(beliefs.outcomes@torch.tensor([cfg.want_reward, cfg.want_loss])).to(device), 1 - beliefs.outcomes[:, 1].to(device)
-    seen, log, sums = lambda rows: (z[rows], z[np.maximum(rows-1, begin[rows])]), [], []
+    "Teach a habit from what really happened: every step that has an action, up to an episode's last."
+    rng, device = np.random.default_rng(seed), habit.scale.device
+    opt = torch.optim.Adam(habit.parameters(), cfg.value_lr, eps=1e-4, fused=True)
+    slow, moments, log, sums = copy.deepcopy(habit).requires_grad_(False), RealMoments(beliefs, cfg, device), [], []
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
-        f = rng.choice(first, cfg.replay_batch); rows = f + np.arange(n)[:, None]
+        m = moments.draw(rng, cfg.replay_batch)
         with torch.no_grad():
-            after = seen(f + n); later = slow.values(*after).gather(1, habit.values(*after).argmin(1, keepdim=True))[:, 0]
-            y = bootstrapped(G[rows], alive[rows], later, cfg.discount)
-        found = habit.values(*seen(f)).gather(1, a[f][:, None])[:, 0]
+            best = habit.values(*m.after).argmin(1, keepdim=True)
+            later = slow.values(*m.after).gather(1, best)[:, 0]
+            y = n_step_returns(m.G, m.alive, later, cfg.discount, m.steps)
+        found = habit.values(*m.seen).gather(1, m.a[:, None])[:, 0]
         loss = F.mse_loss(found, y)
-        opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(habit.parameters(), 10.); opt.step()
+        opt.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(habit.parameters(), 10.)
+        opt.step()
         torch._foreach_lerp_(list(slow.parameters()), list(habit.parameters()), cfg.follow)
         sums.append((loss.item(), found.mean().item()))
-        if (step+1) % max(1, steps//10) == 0: log.append(dict(step=step+1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist()))); sums = []
+        if (step+1) % max(1, steps//10) == 0:
+            log.append(dict(step=step+1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))
+            sums = []
     return log
 
 # %% ../nbs/05a_agent.ipynb #a3841ee1
@@ -283,7 +325,10 @@ class TrainAgentConfig(AgentConfig, ReplayConfig, HabitConfig, CollectConfig):
     rounds:Count = 24                   # of playing and learning, at most; the first plays at random
     first_steps:Count = 20000           # agent steps of random play, at least
     round_steps:Count = 4000            # agent steps of own play in each later round, at least
-    budget:Count = 100000               # agent steps of the real game, at most
+    # agent steps of the real game that are never exceeded; every step that an emulator makes counts, kept or not
+    budget:Count = 100000
+    # agent steps of each later round's first game that the emulator plays again, to measure what is seen; they count too
+    measure_steps:Natural = 0
     recent:Count = 8000                 # latest steps, from which half of what later rounds learn from is drawn
     vae_epochs:Count = 15               # passes of the VAE over the first round's frames
     # and, in each later round, over that round's and as many from before; 0 keeps the eyes as they are
@@ -305,24 +350,32 @@ class TrainAgentConfig(AgentConfig, ReplayConfig, HabitConfig, CollectConfig):
     outcome_weight:NonNegative = 10.    # how much outcomes count in what it learns, where a squared error counts 1
     device:str = 'cpu'                  # where it learns and plays: auto, cpu, cuda or mps
 
-# %% ../nbs/05a_agent.ipynb #6542bfd3
+# %% ../nbs/05a_agent.ipynb #5112f0da
+def share_of_visits(agent, actions): return agent.share
+
 class Keeper:
-    "A policy that keeps the share of visits behind each of its decisions, episode by episode."
-    def __init__(self, agent, n): self.agent, self.kept = agent, [[[]] for _ in range(n)]
+    "A policy that keeps something of each of its decisions, episode by episode: by default the share of visits."
+    def __init__(self,
+        agent,                  # a policy
+        keep=share_of_visits    # (agent, actions) -> what to keep, an array with a row for each game
+    ): self.agent, self.keep, self.kept = agent, keep, []
+
     def __call__(self, frames):
         a = self.agent(frames)
-        for k, w in zip(self.kept, self.agent.share): k[-1].append(w)
+        if not self.kept: self.kept = [[[]] for _ in frames]
+        for k, w in zip(self.kept, self.keep(self.agent, a)): k[-1].append(w)
         return a
+
     def told(self, actions, fresh):
         self.agent.told(actions, fresh)
         for k, new in zip(self.kept, fresh):
             if new: k.append([])
 
-    def visits(self, eps:Episodes)->np.ndarray:     # (num_frames, A) in the order of `eps.rows()`, nan where no decision was made
-        "The visits at each frame of the episodes that were played."
+    def visits(self, eps:Episodes)->np.ndarray:     # (num_frames, K) in the order of `eps.rows()`, nan where no decision was made
+        "What was kept at each frame of the episodes that were played."
         out, turn = [], [iter(k) for k in self.kept]
         for slot, n in zip(eps.slots, eps.lengths):
-            w = np.array(next(turn[slot]))[:n-1]
+            w = np.array(next(turn[slot]), float)[:n-1]
             out.append(np.concatenate([w, np.full((n-len(w), w.shape[1]), np.nan)]))
         return np.concatenate(out)
 
@@ -332,7 +385,8 @@ def some_of(
     seed=0
 )->Episodes:    # at least one episode
     "Whole episodes, drawn at random."
-    order = np.random.default_rng(seed).permutation(len(eps)); n = np.cumsum(eps.lengths[order])
+    order = np.random.default_rng(seed).permutation(len(eps))
+    n = np.cumsum(eps.lengths[order])
     return eps.subset(np.sort(order[:max(1, (n <= most).sum())]))
 
 def join(
@@ -340,32 +394,39 @@ def join(
 )->Episodes:
     "Put episodes end to end, in new arrays."
     rows = [p.rows() for p in parts]
-    arrays = {k: np.concatenate([getattr(p, k)[r] for p, r in zip(parts, rows)]) for k in ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')}
-    lengths = np.concatenate([p.lengths for p in parts])
-    return Episodes(**arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.concatenate([p.slots for p in parts]), config=parts[0].config, action_names=parts[0].action_names)
+    names = ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')
+    arrays = {k: np.concatenate([getattr(p, k)[r] for p, r in zip(parts, rows)]) for k in names}
+    lengths, slots = (np.concatenate([getattr(p, k) for p in parts]) for k in ('lengths', 'slots'))
+    return Episodes(**arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=slots, config=parts[0].config,
+                    action_names=parts[0].action_names, steps_made=sum(p.steps_made for p in parts))
 
 # %% ../nbs/05a_agent.ipynb #e26fb4fd
 def play_steps(
     cfg:TrainAgentConfig,
-    least:int,          # agent steps, at least
-    most:int,           # agent steps, at most
+    enough:int,         # agent steps after which no game is begun
+    limit:int,          # agent steps that are never exceeded
     seed:int,
     agent=None          # plays; random by default
-)->tuple:               # a list of `Episodes`; visits (num_frames, A) of all, or None; and the first batch, whole, to measure on
-    "Play whole episodes, a batch at a time, until `least` steps are made. Episodes that would exceed `most` are left out."
-    made, kept, steps, part, first = [], [], 0, 0, None
-    while steps < least:
-        game = replace(part_of(CollectConfig, cfg), num_episodes=cfg.num_envs, seed=seed + part)
-        keeper = Keeper(agent, cfg.num_envs) if agent else None
-        if agent: agent.fresh = None
-        eps = play(game, keeper, progress=False); first = first or eps
-        fits = steps + np.cumsum(eps.lengths - 1) <= most
-        if not fits.all(): eps = eps.subset(np.where(fits)[0])
-        if len(eps): made.append(eps); steps += int((eps.lengths-1).sum()); kept.append(keeper.visits(eps) if agent else None)
-        if not fits.all(): break
-        part += 1
-    check(len(made), f'No whole episode fits into {most} steps; raise the budget.')
-    return made, (np.concatenate(kept) if agent else None), first
+)->tuple:               # `Episodes`; visits (num_frames, A), nan where no search was made
+    "Play games, one after another in each place, until `enough` steps are made; what still runs at the `limit` is cut there."
+    recorder = Keeper(agent) if agent else None
+    if agent: agent.fresh = None
+    eps = play(replace(part_of(CollectConfig, cfg), seed=seed), recorder, enough=enough, limit=limit)
+    nothing = np.full((eps.num_frames, len(eps.action_names)), np.nan)
+    return eps, recorder.visits(eps) if agent else nothing
+
+def labelled(
+    eps:Episodes,   # a whole collection
+    steps:int       # at most
+)->Episodes:
+    "The first steps of its first game with the emulator's memory, for measuring; `steps_made` says what it took."
+    n = min(steps + 1, eps.lengths[0])
+    rows = slice(eps.starts[0], eps.starts[0] + n)
+    ram = np.stack([ale.getRAM() for _, ale in itertools.islice(replay(eps, eps.slots[0]), int(n))])
+    part = {k: getattr(eps, k)[rows].copy() for k in ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')}
+    part['actions'][-1] = -1
+    made = int(n) - 1 + settle_steps(from_dict(CollectConfig, eps.config))
+    return replace(eps, **part, ram=ram, starts=np.array([0]), lengths=np.array([n]), slots=eps.slots[:1], steps_made=made)
 
 # %% ../nbs/05a_agent.ipynb #2cb528a2
 def teach_eyes(
@@ -425,15 +486,28 @@ def teach_imagination(
 # %% ../nbs/05a_agent.ipynb #bd71eb61
 def look_at(
     mind:Mind,
-    eps:Episodes    # play that it has not learned from
+    eps:Episodes,   # play that it has not learned from
+    labelled=None   # a part of it with `ram`, if anything is to be measured by it
 )->dict:
-    "What a mind makes of new play: calibration of the loss it expects, and, where the game has labels, the share of balls that it sees, and of those it imagines rightly, by what becomes of them."
+    "What a mind makes of new play: calibration of the loss it expects, and, in a labelled part, the share of balls that it sees, and of those it imagines rightly, by what becomes of them."
+    long_enough = eps.lengths >= mind.model.cfg.warmup_frames + 20
+    if not long_enough.any(): return {}
+    scores = score_outcomes(d := imagine(mind.model, mind.vae, eps, 20, 1000))
+    out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in scores.items()})
+    out['survival_error'] = survival_curve(d).error
+    return out | (measure_sight(mind, labelled) if labelled else {})
+
+def measure_sight(
+    mind:Mind,
+    eps:Episodes    # play with `ram`
+)->dict:
+    "The share of balls that it sees, and of those it imagines rightly, by what becomes of them; nothing where the game has no labels."
     game, things = find_game(eps.config['env_name'])[1], things_of(eps.config['env_name'])
-    if 'ball' in things: eps = eps.with_ram(progress=False)
-    d = imagine(mind.model, mind.vae, eps, 20, 1000); mind.cpu()
-    out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in score_outcomes(d).items()})
-    if 'ball' in things: out |= dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), kinds={n: shares(place_errors(d, mind.vae, things['ball'], (5, 10), only=k)).get('imagined') for n, k in kinds_of(d, game).items()})
-    return out
+    if 'ball' not in things or eps.lengths.max() < mind.model.cfg.warmup_frames + 20: return {}
+    d = imagine(mind.model, mind.vae, eps, 20, 1000)
+    mind.cpu()
+    right = {n: place_errors(d, mind.vae, things['ball'], (5, 10), only=k) for n, k in kinds_of(d, game).items()}
+    return dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), kinds={n: shares(e).get('imagined') for n, e in right.items()})
 
 # %% ../nbs/05a_agent.ipynb #053678a8
 def to_begin_with(
@@ -469,15 +543,34 @@ def play_round(
 )->tuple:               # `Episodes`, visits (num_frames, A)
     "The round's games, from its folder or played now; and what the mind makes of them before it learns, in report.json."
     if not (folder/'report.json').exists():
-        left, agent = cfg.budget - spent, mind and mind.to(find_device(cfg.device)).agent(part_of(AgentConfig, cfg), cfg.seed + k)
-        want = min(cfg.first_steps if k == 0 else cfg.round_steps, left)
-        if k == 0 and given: parts, visits = [play(from_dict(CollectConfig, given[1].settings))], None      # what the model was trained on
-        else: parts, visits, first = play_steps(cfg, want, left, 100_000*cfg.seed + 1000*k, agent)
-        eps = join(parts); check(eps.num_frames - len(eps) <= left, f'The play that the model was trained on has {eps.num_frames - len(eps)} steps; raise the budget of {left}.'); visits = visits if visits is not None else np.full((eps.num_frames, len(eps.action_names)), np.nan)
-        eps.save(folder/'episodes.npz'); buffer = io.BytesIO(); np.save(buffer, visits.astype(np.float32)); write_bytes(folder/'visits.npy', buffer.getvalue())
-        report = dict(round=k, steps=int((eps.lengths-1).sum()), episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
-        write_json(folder/'report.json', report | (look_at(mind, first) if mind else {}))
+        limit = cfg.budget - spent
+        if k == 0 and given: eps, visits = play_again(given[1], limit)
+        else:
+            agent = mind and mind.to(find_device(cfg.device)).agent(part_of(AgentConfig, cfg), cfg.seed + k)
+            measured = cfg.measure_steps + settle_steps(cfg) if mind and cfg.measure_steps else 0
+            eps, visits = play_steps(cfg, cfg.round_steps if k else cfg.first_steps, limit - measured, 100_000*cfg.seed + 1000*k, agent)
+        eps.save(folder/'episodes.npz')
+        buffer = io.BytesIO()
+        np.save(buffer, visits.astype(np.float32))
+        write_bytes(folder/'visits.npy', buffer.getvalue())
+        write_json(folder/'report.json', report_of(k, eps, mind, cfg.measure_steps))
     return load_episodes(folder/'episodes.npz'), np.load(folder/'visits.npy')
+
+def play_again(model, limit:int)->tuple:    # `Episodes`, and visits of nan
+    "The play that a transition model was trained on."
+    game = from_dict(CollectConfig, model.settings)
+    eps = play(game, limit=limit)
+    check(len(eps) == game.num_episodes and not eps.truncated[eps.starts + eps.lengths - 2][eps.lengths <= game.max_steps].any(),
+          f'The play that the model was trained on takes more than {limit} steps; raise the budget.')
+    return eps, np.full((eps.num_frames, len(eps.action_names)), np.nan)
+
+def report_of(k:int, eps:Episodes, mind, measure_steps:int)->dict:
+    "What a round's play was, the steps that it took, and what the mind of the round before makes of it."
+    report = dict(round=k, steps=int((eps.lengths-1).sum()), steps_made=eps.steps_made, episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
+    if not mind: return report
+    part = labelled(eps, measure_steps) if measure_steps else None
+    if part: report['steps_made'] += part.steps_made
+    return report | look_at(mind, eps, part)
 
 # %% ../nbs/05a_agent.ipynb #deff5315
 def learn_round(
@@ -531,8 +624,9 @@ def train_agent(cfg):
     folder, mind, kept, known = open_run(cfg), None, [], {}
     write_json(folder/'config.json', asdict(cfg))
     for k in range(cfg.rounds):
-        spent = sum(int((e.lengths-1).sum()) for e in kept)
-        if kept and spent + cfg.max_steps > cfg.budget: break       # the longest game would not fit any more
+        reports = [read_json(folder/f'round_{j}'/'report.json') for j in range(k)]
+        spent = sum(r.get('steps_made', r['steps']) for r in reports)
+        if kept and spent + cfg.round_steps + cfg.measure_steps > cfg.budget: break     # a whole round would not fit any more
         here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
         try:
             eps, visits = play_round(cfg, k, here, mind, spent, given)
@@ -566,11 +660,23 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 
 # %% ../nbs/05a_agent.ipynb #5cb1ece8
 @dataclass
-class PlayConfig(AgentConfig):
+class AsTrainedConfig(AgentConfig):
+    "How a trained agent acts. What is None is as it was in training, and read from the agent's file."
+    discount:PositiveFraction = None    # of G, per step
+    want_reward:Finite = None           # preference for a reward over none, nats
+    want_loss:Finite = None             # preference for losing a life or a point over not losing it, nats
+    risk:Finite = None                  # weight of risk
+    state_information:Finite = None     # weight of what will be learned about the state, per nat
+    parameter_information:Finite = None # weight of what will be learned about the parameters, per nat
+    horizon:Annotated[int, Bounds(1, 1000)] = None  # T, decisions that policies are imagined for
+    hold_actions:str = None             # numbers of the actions that policies hold, separated by commas
+    repeat:Annotated[int, Bounds(1, 100)] = None    # frames for which an action is held
+    num_simulations:Simulations = 25    # N, steps imagined for one decision
+
+@dataclass
+class PlayConfig(AsTrainedConfig):
     model_path:str = ''                 # mind.pt of a trained agent
     pretrained:str = ''                 # or the name of shipped weights, breakout or pong
-    num_simulations:Simulations = 25    # N, steps imagined for one decision
-    repeat:Annotated[int, Bounds(0, 100)] = 0  # frames for which an action is held; by default as in training
     episodes:Count = 1                  # whole games to play
     max_steps:Count = 3000              # agent steps after which a game is cut
     seed:Seed = 2_000_042               # of the games
@@ -596,8 +702,7 @@ class Watcher:
     def __call__(self, frames):
         a, me = self.agent(frames), self.agent
         if not self.over:
-            seen = me.z[self.slot:self.slot+1], me.a[self.slot:self.slot+1]
-            terms, _ = terms_of_actions(me, (seen[0][:, -1], me.model.look(*seen)))
+            terms, _ = terms_of_actions(me, tuple(s[self.slot:self.slot+1] for s in me.state))
             self.log.append(dict(share=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}))
         return a
     def told(self, actions, fresh):
@@ -667,14 +772,20 @@ def game_of(
     "The game that a mind was trained on, at its protocol."
     return replace(from_dict(CollectConfig, mind.settings), **changes)
 
-def acting(mind:Mind, cfg)->AgentConfig:
-    "How to act by `cfg`, holding actions as in training unless it says otherwise."
-    trained = from_dict(AgentConfig, mind.settings)
-    return replace(part_of(AgentConfig, cfg), repeat=cfg.repeat or trained.repeat, hold_actions=cfg.hold_actions or trained.hold_actions)
+def acting(
+    mind:Mind,
+    cfg     # an `AsTrainedConfig`
+)->AgentConfig:
+    "How to act by `cfg`: what it leaves open is as in training."
+    trained, left_open = from_dict(AgentConfig, mind.settings), [f.name for f in fields(AsTrainedConfig) if f.default is None]
+    chosen = {k: getattr(cfg, k) for k in left_open}
+    act = AgentConfig(**{f.name: getattr(cfg, f.name) for f in fields(AgentConfig)} | {k: getattr(trained, k) if v is None else v for k, v in chosen.items()})
+    check_agent(act, mind.model.cfg.num_actions)
+    return act
 
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
-    check_agent(cfg)
+    check_bounds(cfg)
     path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); folder = check_folder(cfg.output_dir)
     watcher = Watcher(mind.agent(act, cfg.seed))
     start = time.perf_counter()
@@ -683,7 +794,7 @@ def play_games(cfg):
     seconds = time.perf_counter() - start
     print(f"mean return {eps.returns.mean():.1f} over {len(eps)} game{'s'*(len(eps) > 1)}; {1000*seconds/eps.num_frames:.1f} ms a step")
     write_bytes(folder/'play.gif', watch(mind, eps, watcher.log, most=cfg.gif_frames, chosen=CHOSEN_BY[cfg.choose_by]))
-    write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg), sha256=file_hash(path), first_game=watcher.log))
+    write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg) | asdict(act), sha256=file_hash(path), first_game=watcher.log))
     print(f"The first game, real | reconstructed | imagined 8 frames before, is {folder/'play.gif'}; what it chose by ({CHOSEN_BY[cfg.choose_by]}) and the terms of G are in {folder/'play.json'}.")
     return eps
 

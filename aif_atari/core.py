@@ -195,8 +195,10 @@ def check_bounds(
     cfg     # a dataclass of settings
 ):
     "Raise `InputError` for the first setting of another type than its field's, out of its bounds, or not among its choices."
+    defaults = {f.name: f.default for f in fields(cfg)}
     for name, (kind, rule) in setting_rules(cfg).items():
         value = getattr(cfg, name)
+        if value is None and defaults[name] is None: continue       # what is not set is decided elsewhere
         check_type(name, value, kind)
         if rule is not None and value not in rule: raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
 
@@ -215,7 +217,8 @@ class Flag(Param):
         "As `Param`, which is told the default of the function's argument."
         comment = self.help
         super().set_default(d)
-        if self._rule is not None: self.help = f'{comment} ({self._rule}; default: {self.default})'
+        default = 'as in training' if d is None else self.default
+        if self._rule is not None: self.help = f'{comment} ({self._rule}; default: {default})'
 
 def config_parser(
     config,         # a dataclass with a default for every field

@@ -418,7 +418,8 @@ class MCTSAgent:
         self.age = np.where(self.fresh.cpu(), 0, self.age + 1)
         self.z = torch.cat([self.z[:, 1:], z[:, None]], 1)
         seen = torch.as_tensor(np.minimum(self.age + 1, W), device=self.device)
-        return z, self.model.look(self.z, self.a, seen)
+        self.state = z, self.model.look(self.z, self.a, seen)
+        return self.state
 
     def begin(self, n, z):
         "Forget all games: `n` new ones begin."
@@ -460,7 +461,7 @@ class MCTSAgent:
         now         # (n,) bool, which of all games these are
     ):
         "Choose an action for some games, to be held until their next decision."
-        half = now.sum() > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
+        half = int(now.sum()) > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half): w = self.weights(state)
         if now.all(): self.share = np.zeros((len(now), w.shape[1]))
         self.share[now] = w/w.sum(1, keepdims=True)
