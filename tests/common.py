@@ -37,7 +37,8 @@ class Done:
 def start(line, cwd, site=None, before=None, **env):
     "Start an installed command, given as one would type it; `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first."
     name, *args = shlex.split(line)
-    env = {**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', 'COLUMNS': '1000', **env, **({'PYTHONPATH': str(site)} if site else {})}
+    path = os.pathsep.join(map(str, filter(None, (site, os.environ.get('PYTHONPATH')))))   # the code under test, wherever it is
+    env = {**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', 'COLUMNS': '1000', **env, **({'PYTHONPATH': path} if path else {})}
     return subprocess.Popen([BIN/name, *args], cwd=cwd, env=env, preexec_fn=before, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
