@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['ALL_TERMS', 'ARMS', 'aif_compare', 'FOUNDING', 'Constant', 'untrained', 'player', 'lost_lives', 'chance_of_loss',
-           'lost_roc_auc', 'CompareConfig', 'compare_agents', 'weights_hash', 'training_of', 'arm_line',
-           'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled', 'arm_row',
-           'comparison_table', 'plot_arms', 'plot_simulations', 'plot_learning', 'plot_comparison', 'why_lost',
-           'plot_lost']
+           'lost_roc_auc', 'CompareConfig', 'departs_from_habit', 'play_arm', 'compare_agents', 'weights_hash',
+           'training_of', 'arm_line', 'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means',
+           'pooled', 'arm_row', 'comparison_table', 'plot_arms', 'plot_simulations', 'plot_learning', 'plot_comparison',
+           'why_lost', 'plot_lost']
 
 # %% ../nbs/05c_compare.ipynb #f2b20498
 import hashlib, json, time
@@ -17,6 +17,7 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt, numpy as np, torch
 
+from . import __version__
 from .core import *
 from .stats import Interval, bootstrap, interval_text, plot_seeds, roc_auc, seed_interval
 from .data import *
@@ -110,7 +111,8 @@ def chance_of_loss(
     "What the model makes of some moments."
     W, p = mind.model.cfg.warmup_frames, []
     for rows in torch.as_tensor(last[:, None] + np.arange(1-W, within+1)).split(250) if len(last) else ():
-        p += mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0).sum(1).clamp(max=1).tolist()
+        hazard = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0)
+        p += (1 - survival(hazard)[:, -1]).tolist()
     return p
 
 def lost_roc_auc(
@@ -123,13 +125,11 @@ def lost_roc_auc(
 
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
-class CompareConfig(AgentConfig):
+class CompareConfig(AsTrainedConfig):
     model_path:str = ''                 # mind.pt of a trained agent
     pretrained:str = ''                 # or the name of shipped weights, such as breakout
     # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
     arms:str = ''
-    num_simulations:Simulations = 25    # N, steps imagined for one decision
-    repeat:Annotated[int, Bounds(0, 100)] = 0  # frames for which an action is held; by default as in training
     episodes:Count = 30                 # games for each arm
     max_steps:Count = 3000              # agent steps after which a game is cut
     num_envs:Annotated[int, Bounds(0, 256)] = 0  # games played at once; by default as many as in training
@@ -140,26 +140,47 @@ class CompareConfig(AgentConfig):
     ship_name:str = ''                  # under which name; by default the game's
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
+def departs_from_habit(
+    agent:MCTSAgent,
+    actions         # (n,) what it has just chosen
+)->np.ndarray:      # (n, 1) 1 where it is another action than the habit's best, else 0
+    "Whether the choice is another than the habit's."
+    return (agent.habit.evaluate(agent.state)[0].argmax(1) != actions)[:, None].astype(float)
+
+def play_arm(
+    game:CollectConfig,
+    policy
+)->tuple:   # `Episodes`; and what is kept of an arm
+    "Let one arm play. For one that has a habit, `changed` is the share of its decisions in which it chose another action than its habit's best."
+    plans = isinstance(policy, MCTSAgent)
+    recorder, start = Keeper(policy, departs_from_habit) if plans else policy, time.perf_counter()
+    eps = play(game, recorder)
+    seconds, steps = time.perf_counter() - start, int((eps.lengths-1).sum())
+    kept = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=steps,
+                ms_per_step=1000*seconds/steps, command=provenance()['command'], version=__version__)
+    if plans: kept['changed'] = float(np.nanmean(recorder.visits(eps)))
+    return eps, kept
+
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and, where habit plays, how its lives were lost."
-    check_agent(cfg)
+    check_bounds(cfg)
     path = player_path(cfg); mind = load_mind(path, find_device(cfg.device)); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
     names = [n.lower() for n in open_games(game).action_names]
     arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
     file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'device', 'ship_dir', 'ship_name')} | at_once | dict(repeat=act.repeat, hold_actions=act.hold_actions)
+    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'device', 'ship_dir', 'ship_name')} | at_once
+    plain |= {k: v for k, v in asdict(act).items() if k in plain}       # what is as in training, as it was there
     out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
     training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
-    then = asdict(CompareConfig()) | out.get('settings', {})        # a setting that came later had its default before
+    then = asdict(CompareConfig()) | asdict(AgentConfig()) | out.get('settings', {})        # a setting that came later had its default before
     out = (out | dict(settings=new['settings']) if out.get('weights_sha256') == new['weights_sha256'] and all(then[k] == v for k, v in new['settings'].items()) else new) | dict(training=training)
     by_habit = None
     for arm in arms:
         if arm not in out['arms']:
-            policy, start = player(arm, mind, act, cfg.seed), time.perf_counter()
-            eps = play(game, policy); by_habit, seconds = eps if arm == 'habit' else by_habit, time.perf_counter() - start
-            out['arms'][arm] = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=int((eps.lengths-1).sum()), ms_per_step=1000*seconds/int((eps.lengths-1).sum()), command=provenance()['command'])
+            eps, out['arms'][arm] = play_arm(game, player(arm, mind, act, cfg.seed))
+            by_habit = eps if arm == 'habit' else by_habit
             write_json(file, out | provenance())
         print(arm_line(arm, out['arms'][arm]), flush=True)
     if 'habit' in out['arms'] and 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
@@ -181,7 +202,8 @@ def training_of(path)->list:
 def arm_line(arm, r)->str:
     "An arm's result as a line."
     cut = f" ({r['cut']} cut)" if r.get('cut') else ''
-    return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games{cut}, {r['ms_per_step']:.1f} ms a step"
+    changed = f", another action than the habit's in {r['changed']:.1%}" if 'changed' in r else ''
+    return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games{cut}, {r['ms_per_step']:.1f} ms a step{changed}"
 
 aif_compare = command(CompareConfig, 'aif_compare')(compare_agents)
 

@@ -26,6 +26,8 @@ import numpy as np
 from fastcore.docments import docments
 from fastcore.script import Param, anno_parser
 
+from . import __version__
+
 # %% ../nbs/core.ipynb #3a1d5009
 class InputError(ValueError):
     "A mistake that the caller can mend, told in one sentence"
@@ -291,7 +293,7 @@ def provenance(
     dirty = '+changes' if _git('status', '--porcelain', '--untracked-files=no', '--', '*.py', '*.ipynb') else ''
     return dict(date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), command=' '.join([Path(argv[0]).name, *argv[1:]]),
                 commit=(_git('rev-parse', '--short=10', 'HEAD') + dirty) or None, processor=processor(), python=platform.python_version(),
-                versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')})
+                versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__))
 
 # %% ../nbs/core.ipynb #599c800b
 COLOURS = ['#3b6ea5', '#d1495b', '#2e8b57', '#edae49', '#6c5b7b', '#8d99ae']
