@@ -7,7 +7,7 @@ __all__ = ['VARIANTS', 'aif_remedies', 'CELL_MEASURES', 'MARKS', 'RemedyConfig',
            'train_cell', 'cell_table', 'remedy', 'load_cells', 'cells_table', 'plot_blindness', 'plot_recall_in_time']
 
 # %% ../nbs/03b_remedies.ipynb #a347a12e
-import json, time
+import json, math, time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
