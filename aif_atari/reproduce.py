@@ -84,9 +84,9 @@ def _picture(data, mime, caption): return f'<figure><img alt="{html.escape(capti
 def number_rows(
     runs:dict       # seed -> what `run_seed` gives
 )->list:            # rows of text: what, PSNR, accuracy, PSNR of moving pixels
-    "This run's numbers, each beside the models that know nothing, and the founding project's."
+    "This run's numbers, each beside the linear start and the models that know nothing, and the founding project's."
     rows, between = [], lambda r, k, scale: f"{scale*r[k]:.2f} ({scale*r[k+'_interval'][0]:.2f} to {scale*r[k+'_interval'][1]:.2f})"
-    names = dict(VAE='this run: VAE', linear='best linear model', **{'frame before': 'frame before', 'mean frame': 'mean frame'})
+    names = dict(VAE='this run: VAE', linear='the best linear model, its start', **{'frame before': 'frame before', 'mean frame': 'mean frame'})
     for name, title in names.items():
         for i, (seed, run) in enumerate(runs.items()):
             if name in run['results'] and (i == 0 or name in ('VAE', 'linear')):
