@@ -232,7 +232,7 @@ def returns_by_seed(
 def independent_means(
     results:list,
     arm:str
-)->np.ndarray:  # (seeds,) mean returns of the training seeds; (games,) single returns for who knows nothing, since there no training differs
+)->np.ndarray:  # (seeds,) mean returns; for who knows nothing (games,) returns, since no training differs
     "The independent units of an arm, over which its interval is."
     by_seed = returns_by_seed(results, arm)
     return np.concatenate(by_seed) if knows_nothing(arm) else np.array([x.mean() for x in by_seed])
@@ -253,10 +253,11 @@ def arm_row(
     over = 'games' if knows_nothing(arm) else 'seeds'
     seeds = '' if knows_nothing(arm) else ' '.join(f'{x.mean():.1f}' for x in by_seed)
     ms = np.mean([r['arms'][arm]['ms_per_step'] for r in results if arm in r['arms']])
-    return f"{arm:<22}{interval_text(pooled(results, arm)):>24}{over:>7}  {seeds:<22}{sum(map(len, by_seed)):>6}{ms:>12.1f}  {ARMS.get(arm, '')}"
+    text, games = interval_text(pooled(results, arm)), sum(map(len, by_seed))
+    return f"{arm:<22}{text:>24}{over:>7}  {seeds:<22}{games:>6}{ms:>12.1f}  {ARMS.get(arm, '')}"
 
 def comparison_table(results:list)->str:
-    "An arm a line, best first: its mean with the 95 % interval, what that is over, the mean of each training seed, and the games in all."
+    "An arm a line, best first: mean with 95 % interval, what that is over, the mean of each training seed, games."
     arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a).mean)
     title = f"{'arm':<22}{'return (95 %)':>24}{'over':>7}  {'mean of each seed':<22}{'games':>6}{'ms a step':>12}"
     return '\n'.join([title, *(arm_row(results, a) for a in arms)])
@@ -283,8 +284,10 @@ def plot_arms(
     results:list
 ):
     "A bar for each arm, with its 95 % interval, and a dot for each training seed."
-    game, floor = find_game(results[0]['env_name'])[1], min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
-    shown = sorted((a for a in {a for r in results for a in r['arms']} if not a.removeprefix('search_').isdigit()), key=lambda a: pooled(results, a).mean)
+    game = find_game(results[0]['env_name'])[1]
+    floor = min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
+    arms = {a for r in results for a in r['arms'] if not a.removeprefix('search_').isdigit()}
+    shown = sorted(arms, key=lambda a: pooled(results, a).mean)
     for i, a in enumerate(shown):
         mean, low, high = pooled(results, a)
         grey = knows_nothing(a) or a.startswith('untrained')
@@ -325,7 +328,8 @@ def plot_learning(
         if not rounds:
             continue
         returns = [np.mean(t['returns']) for t in rounds]
-        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1])/60      # a round's games are played with what was learned before it
+        # a round's games are played with what was learned before it
+        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1])/60
         by_steps.plot(np.cumsum([t['steps'] for t in rounds])/1000, returns, 'o-', color=COLOURS[1], ms=3)
         by_minutes.plot(minutes, returns, 'o-', color=COLOURS[1], ms=3)
     by_steps.set(xlabel='steps of play (thousands)', ylabel='return while learning')
@@ -337,9 +341,11 @@ def plot_comparison(
     "Returns of all arms; and against the number of simulations, the steps of play, and the time that all of it took."
     figure_style()
     played = set.intersection(*(set(r['arms']) for r in results))
-    simulations = sorted({int(a.removeprefix('search_')) for a in played if a.removeprefix('search_').isdigit()} | {results[0]['settings']['num_simulations']})
+    numbers = {a.removeprefix('search_') for a in played} | {str(results[0]['settings']['num_simulations'])}
+    simulations = sorted(int(n) for n in numbers if n.isdigit())
     several = len(simulations) > 1
-    fig, (left, *middle, right, last) = plt.subplots(1, 3 + several, figsize=(12, 4), width_ratios=[1.7, *[1]*(2 + several)])
+    widths = [1.7] + [1]*(2 + several)
+    fig, (left, *middle, right, last) = plt.subplots(1, len(widths), figsize=(12, 4), width_ratios=widths)
     plot_arms(left, results)
     for ax in middle:
         plot_simulations(ax, results, simulations)

@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
 
 from .core import *
-from .stats import average_precision, bootstrap, calibration_error, interval_text, reliability, roc_auc, seed_interval, spearman
+from .stats import average_precision, bootstrap, calibration_error, reliability, roc_auc, spearman
+from .stats import interval_text, seed_interval
 from .data import *
 from .vae import *
 from .train import *
@@ -482,16 +483,19 @@ def dream_measures(
     out = {'minutes of training': (lambda r: r['seconds']/60, 1, ratio)}
     for n in things:
         for k in ('1', '5', '10', '15'):
-            out[f'{n} within 3 pixels at {k} steps, %'] = (lambda r, n=n, k=k: 100*r['places'][n]['imagined'][k]['value'], 1, share)
+            out[f'{n} within 3 pixels at {k} steps, %'] = (
+                lambda r, n=n, k=k: 100*r['places'][n]['imagined'][k]['value'], 1, share)
     for k in ('1', '5', '10', '20'):
         out[f"latent error at {k} steps / mean's"] = (lambda r, k=k: r['latent']['imagined'][k]['value'], 3, ratio)
     for n in ('reward', 'loss'):
         for m in ('roc_auc', 'average_precision', 'calibration_error'):
-            out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 3, (0, 1))
+            out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (
+                lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 3, (0, 1))
     for k in ('1', '5', '10', '20'):
         out[f'doubt against error at {k} steps, rank correlation'] = (lambda r, k=k: r['doubt'][k]['value'], 2, (-1, 1))
     for k in ('1', '20'):
-        out[f'doubt on an unseen game / on its own, {k} steps'] = (lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, ratio)
+        out[f'doubt on an unseen game / on its own, {k} steps'] = (
+            lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, ratio)
     return out
 
 def dreams_table(
@@ -505,7 +509,8 @@ def dreams_table(
     measures = dream_measures(next(iter(dreams.values()))[0]['places'])
     title = f"{'':<50}" + ''.join(f"{f'{kind}, mean (95 %)':>26}  {'seeds':<20}" for kind in dreams)
     number = f"{'seeds':<50}" + ''.join(f"{len(rs):>26}  {'':<20}" for rs in dreams.values())
-    lines = [f'{name:<50}' + ''.join(cell(rs, *measure) for rs in dreams.values()) for name, measure in measures.items()]
+    rows = {name: [cell(rs, *measure) for rs in dreams.values()] for name, measure in measures.items()}
+    lines = [f'{name:<50}' + ''.join(cells) for name, cells in rows.items()]
     return '\n'.join(line.rstrip() for line in [title, number, *lines])
 
 # %% ../nbs/04a_imagine.ipynb #8c83cf3d

@@ -167,7 +167,7 @@ CELL_MEASURES = {       # column -> a function of a cell, digits to show, bounds
 def cells_table(
     cells:dict  # as `load_cells` gives it
 )->str:
-    "A variant a line: each training seed, and above them, where there are several, the mean with its 95 % interval over seeds."
+    "A line for each training seed, and above several of them their mean with its 95 % interval."
     def line(variant, seed, texts):
         return f'{variant:<17}{seed:>6}' + ''.join(f'{text:>24}' for text in texts)
     def pooled(runs, get, digits, bounds):
@@ -177,7 +177,8 @@ def cells_table(
         if len(runs) > 1:
             lines.append(line(variant, 'all', [pooled(runs, *measure) for measure in CELL_MEASURES.values()]))
         for c in runs:
-            lines.append(line('' if len(runs) > 1 else variant, c['seed'], [f'{get(c):.{digits}f}' for get, digits, _ in CELL_MEASURES.values()]))
+            values = [f'{get(c):.{digits}f}' for get, digits, _ in CELL_MEASURES.values()]
+            lines.append(line('' if len(runs) > 1 else variant, c['seed'], values))
     return '\n'.join(lines)
 
 # %% ../nbs/03b_remedies.ipynb #3bf54b37

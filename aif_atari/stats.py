@@ -35,12 +35,12 @@ def interval_text(
         return f'{mean} (no interval)'
     return f'{mean} ({low} to {high})'
 
-# %% ../nbs/stats.ipynb #01c30291
+# %% ../nbs/stats.ipynb #1a441c15
 def t_probability(
     t:float,    # at least 0
     dof:int     # degrees of freedom, at least 1
 )->float:       # in [0, 1)
-    "Probability that a variable with Student's t distribution lies within `t` of 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."
+    "Probability that Student's t lies within `t` of 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."
     angle = math.atan(t/math.sqrt(dof))
     if dof == 1:
         return 2*angle/math.pi
@@ -103,7 +103,7 @@ def plot_seeds(
     draw(dots, 'o', ms=4.5, mec='white', mew=0.6, zorder=2.6)
     return interval
 
-# %% ../nbs/stats.ipynb #842e16a0
+# %% ../nbs/stats.ipynb #9a2f1705
 def simulated_returns(
     rng,                # a numpy Generator
     num_seeds:int,
@@ -112,7 +112,7 @@ def simulated_returns(
     game_sd=5.6,        # standard deviation of one seed's games, points
     skewed=()           # which are skewed, 'seeds' or 'games' or both; the others are normal
 )->np.ndarray:          # (num_seeds, num_games) float64 with a true mean of 0
-    "Returns as training seeds and games make them: a seed's own mean, and each game's luck. What is skewed is exponential, with a skewness of 2."
+    "Returns as a seed's own mean and each game's luck make them. What is skewed is exponential: its skewness is 2."
     def noise(name, shape):
         return rng.exponential(size=shape) - 1 if name in skewed else rng.normal(size=shape)
     return seed_sd*noise('seeds', (num_seeds, 1)) + game_sd*noise('games', (num_seeds, num_games))
@@ -130,7 +130,7 @@ def coverage(
     intervals = [interval(simulate(rng, num_seeds)) for _ in range(repeats)]
     return float(np.mean([low <= 0 <= high for _, low, high in intervals]))
 
-# %% ../nbs/stats.ipynb #6ce99200
+# %% ../nbs/stats.ipynb #fca6c90c
 def bootstrap(
     values,         # (n,) or (n, k) one row per independent unit, such as an episode
     stat=np.mean,   # statistic of the resampled rows, called with axis=0 semantics on an (n, ...) array
@@ -139,7 +139,8 @@ def bootstrap(
     level=0.95      # of the interval
 )->tuple:           # lower and upper end
     """Percentile bootstrap interval of `stat` over independent units (Efron and Tibshirani 1993, chapter 13).
-    It is too narrow for few units: of 95 % intervals, those over three units hold the true mean in about 0.7 of the cases, over five 0.8, over ten 0.9. For training seeds take `seed_interval`.
+    It is too narrow for few units: at 95 % it holds the true mean in about 0.7 of the cases over three units,
+    0.8 over five, and 0.9 over ten. For training seeds take `seed_interval`.
     Resamples for which `stat` is nan are left out."""
     values = np.asarray(values, float)
     rng = np.random.default_rng(seed)
@@ -149,14 +150,14 @@ def bootstrap(
     low, high = np.nanquantile(stats, [(1 - level)/2, (1 + level)/2])
     return float(low), float(high)
 
-# %% ../nbs/stats.ipynb #a5532353
+# %% ../nbs/stats.ipynb #6817cb32
 def normalised(
     score,  # a return, or an array of them
     random, # random play's mean return in the same game
     human   # a human's
 ):          # of the shape of `score`; 0 is random play, 1 a human
     "Human-normalised score (Mnih et al. 2015)."
-    check(np.all(np.asarray(human) != random), 'The human score equals that of random play: nothing can be normalised by it.')
+    check(np.all(np.asarray(human) != random), 'The human score equals that of random play.')
     return (np.asarray(score, float) - random)/(np.asarray(human, float) - random)
 
 # %% ../nbs/stats.ipynb #8367d909
@@ -168,26 +169,26 @@ def pool_scores(
     check(any(np.size(x) for x in rows), 'There are no scores.')
     return np.concatenate([np.ravel(np.asarray(x, float)) for x in rows])
 
-# %% ../nbs/stats.ipynb #ef3a1a7a
+# %% ../nbs/stats.ipynb #48ee964d
 def interquartile_mean(
     scores  # game -> (seeds,) normalised scores, as many seeds for each game; or an array of any shape
 )->float:
-    "Mean of the middle half of all scores (Agarwal et al. 2021). A quarter of them, rounded down, is left out at each end."
+    "Mean of the middle half of all scores (Agarwal et al. 2021). A quarter, rounded down, is left out at each end."
     x = np.sort(pool_scores(scores))
     cut = len(x)//4
     return float(x[cut:len(x) - cut].mean())
 
-# %% ../nbs/stats.ipynb #9da96bcb
+# %% ../nbs/stats.ipynb #c2433e11
 def probability_of_improvement(
     scores, # game -> (seeds,) scores of one agent
     other   # game -> (seeds,) scores of the other, in the same games
 )->float:   # in [0, 1]; 0.5 where neither is better
-    "Chance that a training of the first agent scores above one of the second, mean over games; ties count one half (Agarwal et al. 2021)."
+    "Chance that one training scores above another, mean over games; ties count one half (Agarwal et al. 2021)."
     check(scores.keys() == other.keys(), 'Both agents must have played the same games.')
-    order = [np.sign(np.subtract.outer(np.asarray(x, float), np.asarray(other[game], float))) for game, x in scores.items()]
+    order = [np.sign(np.subtract.outer(x, other[game]).astype(float)) for game, x in scores.items()]
     return float(np.mean([(s.mean() + 1)/2 for s in order]))
 
-# %% ../nbs/stats.ipynb #fe063783
+# %% ../nbs/stats.ipynb #fb5ba209
 def stratified_bootstrap(
     scores,         # game -> (seeds,) scores, one per training seed
     statistic,      # of such a dictionary, or of two where `other` is given -> float
@@ -196,7 +197,8 @@ def stratified_bootstrap(
     seed=0,         # of the resampling
     level=0.95      # of the interval
 )->Interval:        # the statistic of all scores, and its interval
-    "Percentile bootstrap interval of an aggregate over many games: seeds are resampled within each game (Agarwal et al. 2021). For one game take `seed_interval`."
+    """Percentile bootstrap interval of an aggregate: seeds are resampled within each game (Agarwal et al. 2021).
+    It is too narrow for few seeds; for one game take `seed_interval`."""
     rng = np.random.default_rng(seed)
     agents = [scores] if other is None else [scores, other]
     arrays = [{game: np.asarray(x, float) for game, x in agent.items()} for agent in agents]
@@ -244,7 +246,7 @@ def average_precision(
     events_at_least = np.cumsum(np.bincount(i, y)[::-1])[::-1]
     return float((events_at_least/at_least)[i[y]].mean())
 
-# %% ../nbs/stats.ipynb #404d3c2e
+# %% ../nbs/stats.ipynb #6ee92324
 def reliability(
     p,      # (n,) probabilities
     y,      # (n,) bool, whether it happened
@@ -252,7 +254,8 @@ def reliability(
 )->list:    # (mean probability, share of events, number) of each bin that holds any
     "Probabilities beside what happened, in bins of equal width."
     i = np.minimum((p*bins).astype(int), bins - 1)
-    return [(float(p[i == b].mean()), float(y[i == b].mean()), int((i == b).sum())) for b in range(bins) if (i == b).any()]
+    members = [i == b for b in range(bins) if (i == b).any()]
+    return [(float(p[m].mean()), float(y[m].mean()), int(m.sum())) for m in members]
 
 # %% ../nbs/stats.ipynb #8512228a
 def calibration_error(
