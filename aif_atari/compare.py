@@ -41,7 +41,7 @@ def untrained(mind:Mind, seed=0)->Mind:
     model = TransitionModel(mind.model.cfg); model.centre.copy_(mind.model.centre); model.scale.copy_(mind.model.scale)
     return Mind(mind.vae, model.eval(), type(mind.habit)(model), mind.lv_q).to(mind.lv_q.device)
 
-ALL_TERMS = dict(state_information=0.01, parameter_information=0.1)     # weights of information where it is sought
+ALL_TERMS = INFORMATION_WEIGHTS      # where information is sought
 ARMS = dict(
     random='each action with equal probability',
     held='random actions, each held for 8 steps',
@@ -271,8 +271,11 @@ def changed_by_search(
     "How often the search decided otherwise than its habit."
     if not results: return ''
     env_name = results[0]['env_name']
-    shares = [r['arms']['search']['changed'] for r in results if 'changed' in r['arms'].get('search', {})]
-    if shares: return f"in the decisions of {env_name} {100*np.mean(shares):.1f} %, the mean of {len(shares)} seeds"
+    counted = [r['arms']['search'] for r in results if 'changed' in r['arms'].get('search', {})]
+    if counted:
+        decisions = sum(arm['steps'] for arm in counted)
+        share = sum(arm['changed']*arm['steps'] for arm in counted)/decisions
+        return f"in {decisions:,} decisions of {env_name} {100*share:.1f} %"
     share, decisions = COUNTED_ONCE.get(find_game(env_name)[1], (None, 0))
     return f"in {decisions} decisions of {env_name} {100*share:.1f} %" if decisions else ''
 

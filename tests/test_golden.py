@@ -30,3 +30,11 @@ def test_the_network_in_jax_is_the_same(tmp_path):
     (z, h), G, alive, _, value = jax_world(model, habit, Preferences())(tuple(jnp.asarray(x.numpy()) for x in root), jnp.asarray(a.numpy()))
     for x, y in zip(ours, (z, h, G, alive, value)): np.testing.assert_allclose(np.asarray(x), np.asarray(y), atol=1e-5)
     assert time_mctx(model, habit, Preferences(), root, SearchConfig(4), repeats=1) > 0
+
+
+@pytest.mark.slow
+def test_mctx_visits_are_those_of_the_golden_file(tmp_path):
+    pytest.importorskip('mctx')
+    subprocess.run([sys.executable, ROOT/'tools/mctx_values.py', tmp_path/'mctx.json'], check=True, timeout=900)
+    stored, anew = (json.loads(f.read_text()) for f in (ROOT/'results/mctx.json', tmp_path/'mctx.json'))
+    assert anew['problems'] == stored['problems']
