@@ -181,11 +181,12 @@ def small_screens(game, o, size=64)->np.ndarray:
 class ToyPixels:
     "A toy game as chapter 00 plays games: frames in, actions out; a hit gains a point and a miss loses one."
     action_names = list(ToyPong.actions)
-    def __init__(self, name, n): self.env = ToyGames(name, n)
+    def __init__(self, name, n): self.env, self.steps_made = ToyGames(name, n), 0
     def _seen(self): return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
     def reset(self, seeds): self.env.reset(seed=int(seeds[0])); return self._seen()
     def begin(self, mask): self.env.s[mask] = self.env.game.start; return self._seen()
-    def step(self, actions):
+    def step(self, actions, active=None):
+        self.steps_made += self.env.num_envs        # all games go on, whether they are active or not
         _, r, no, _, info = self.env.step(actions); o, lives = self._seen()
         return o, r - info['miss'], no, no.copy(), lives
 
