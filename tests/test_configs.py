@@ -42,7 +42,7 @@ KINDS = [(config, name, kind) for config, name, kind, _ in SETTINGS]
 WRONG = dict(
     aif_collect='--sticky 1', aif_train_vae='--batch_size 0', aif_eval_vae='--num_samples 0', aif_see='--per_episode 0',
     aif_remedies='--core_minutes inf', aif_train_transition='--hard 1', aif_eval_transition='--num_windows 0',
-    aif_train_agent='--minibatch 0', aif_play='--gif_frames 0', aif_compare='--num_envs -1',
+    aif_train_agent='--minibatch 0', aif_play='--gif_frames 0', aif_calibrate='--episodes 7', aif_compare='--num_envs -1',
     aif_search_speed='--num_simulations 0', aif_rgm='--seeds 0', aif_rgm_atari='--clusters 1', aif_rgm_versus='--games 0',
     aif_speed='--seconds nan', aif_reproduce='--preset quik')
 
@@ -116,8 +116,15 @@ def test_each_choice_and_no_other(config, name, choices):
 
 @pytest.mark.parametrize('config, name, kind', KINDS, ids=setting_name)
 def test_another_type_is_told(config, name, kind):
-    sentence = told(replace(config(), **{name: None}))
-    assert sentence == f'The setting {name} should be of type {kind.__name__}, not None.'
+    sentence = told(replace(config(), **{name: [0]}))
+    assert sentence == f'The setting {name} should be of type {kind.__name__}, not [0].'
+
+
+@pytest.mark.parametrize('config, name, kind', KINDS, ids=setting_name)
+def test_nothing_is_only_taken_where_it_is_the_default(config, name, kind):
+    nothing = replace(config(), **{name: None})
+    if getattr(config(), name) is None: check_bounds(nothing)
+    else: assert told(nothing) == f'The setting {name} should be of type {kind.__name__}, not None.'
 
 
 def test_every_command_has_a_wrong_flag_here(): assert WRONG.keys() == SCRIPTS.keys()
