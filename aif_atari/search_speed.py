@@ -25,19 +25,37 @@ class Node:
         self.state, self.prior, self.value, self.G, self.alive = state, prior, value, G, alive
         self.children, self.visits, self.total = {}, [0]*len(prior), [0.]*len(prior)
 
-    def best(self, exploration, low, high):
+    def mean(self)->float:
+        "Mean G still to come: what the critic said, and what each visit found."
+        return (sum(self.total) + self.value)/(sum(self.visits) + 1)
+
+    def q(self, a:int)->float:
+        "Mean G found below an action; for one never tried, that of the node."
+        return self.total[a]/self.visits[a] if self.visits[a] else self.mean()
+
+    def best(self, exploration, low, high)->int:
         "The action to follow, by the rule of chapter 05."
-        n, mean = sum(self.visits), (sum(self.total) + self.value)/(sum(self.visits) + 1)
-        span = max(high - low, 1e-9) if math.isfinite(high - low) else 1.
-        score = lambda a: exploration*self.prior[a]*math.sqrt(1 + n)/(1 + self.visits[a]) - ((self.total[a]/self.visits[a] if self.visits[a] else mean) - (low if math.isfinite(low) else 0))/span
+        n, span = sum(self.visits), max(high - low, 1e-8)
+        def score(a):
+            bonus = self.prior[a]*math.sqrt(1 + n)/(1 + self.visits[a])
+            return exploration*bonus - min(max((self.q(a) - low)/span, 0.), 1.)
         return max(range(len(self.prior)), key=score)
+
+    def values(self):
+        "Yield the values of this node, of its tried actions and of all nodes below; where the game has ended nothing is still to come."
+        if self.alive > 0: yield self.mean()
+        for a, child in self.children.items():
+            yield self.q(a)
+            yield from child.values()
 
 def search_with_nodes(step, root, num_actions, cfg, evaluate=None)->Node:
     "`search` of chapter 05 for one game: the state's tensors have one row. Returns the root."
     evaluate = evaluate or (lambda state: (np.full((1, num_actions), 1/num_actions), np.zeros(1)))
     prior, value = evaluate(root)
-    top, low, high = Node(root, prior[0].tolist(), float(value[0])), math.inf, -math.inf
+    top = Node(root, prior[0].tolist(), float(value[0]))
     for _ in range(cfg.num_simulations):
+        values = list(top.values())
+        low, high = min(values), max(values)
         node, path = top, []
         while True:
             a = node.best(cfg.exploration, low, high)
@@ -46,12 +64,15 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None)->Node:
             node = node.children[a]
         found = 0.
         if a not in node.children:
-            state, G, alive = step(node.state, torch.tensor([a])); prior, value = evaluate(state)
-            node.children[a] = Node(state, prior[0].tolist(), float(value[0]), float(G[0]), float(alive[0])); found = float(value[0])
+            state, G, alive = step(node.state, torch.tensor([a]))
+            prior, value = evaluate(state)
+            node.children[a] = Node(state, prior[0].tolist(), float(value[0]), float(G[0]), float(alive[0]))
+            found = float(value[0])
         for node, a in reversed(path):
-            child = node.children[a]; found = child.G + cfg.discount*child.alive*found
-            node.total[a] += found; node.visits[a] += 1
-            low, high = min(low, found), max(high, found)
+            child = node.children[a]
+            found = child.G + cfg.discount*child.alive*found
+            node.total[a] += found
+            node.visits[a] += 1
     return top
 
 # %% ../nbs/05b_search_speed.ipynb #54d2e7a5
