@@ -1,0 +1,145 @@
+"""What the models and agents do stays what it was: actions, losses and latents against `tests/behaviour.json`.
+
+`python tests/test_behaviour.py` writes that file anew; `python tests/test_behaviour.py --exact` compares without tolerance.
+"""
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aif_atari.agent import TrainAgentConfig, game_of, load_mind, train_agent
+from aif_atari.core import from_dict
+from aif_atari.data import CollectConfig, play
+from aif_atari.mcts_agent import AgentConfig
+from aif_atari.rgm_figures import make_figure
+from aif_atari.train import TrainVAEConfig, load_vae, part_of, pretrained_path, train_vae
+from aif_atari.transition import TrainTransitionConfig, beliefs_of, eyes, load_transition, train_transition
+
+GOLDEN = Path(__file__).parent / 'behaviour.json'
+
+
+def numbers(x, n=12):
+    "A few of an array's numbers, evenly spaced, and its sum."
+    x = np.asarray(x, np.float64).ravel()
+    return [*x[np.linspace(0, len(x) - 1, min(n, len(x))).astype(int)].tolist(), float(x.sum())]
+
+
+def of_shipped_models(game):
+    "Latents, drawings and open-loop rollouts of the weights that ship."
+    model = load_transition(pretrained_path(game, 'TransitionModel'))
+    run = from_dict(TrainTransitionConfig, model.settings)
+    eps = play(replace(part_of(CollectConfig, run), num_episodes=2, max_steps=60, seed=11), progress=False)
+    vae = load_vae(eyes(run))
+    beliefs = beliefs_of(vae, eps)
+    with torch.no_grad():
+        mu, lv, logits = model.rollout(beliefs.mu[None, 20:25], beliefs.actions[None, 20:40])
+        drawn = vae.draw(beliefs.mu[30:34])
+    parts = dict(frames=eps.frames, mu=beliefs.mu, lv=beliefs.lv, drawn=drawn, rollout=mu, noise=lv, logits=logits)
+    return {name: numbers(x) for name, x in parts.items()} | dict(actions=eps.actions.tolist())
+
+
+def of_shipped_agent(game, **changes):
+    "The actions and rewards of the agent that ships, in two games cut at forty steps."
+    mind = load_mind(pretrained_path(game, 'Mind'))
+    cfg = AgentConfig(num_simulations=8, **changes)
+    agent = mind.agent(cfg, 5)
+    eps = play(game_of(mind, num_episodes=2, max_steps=40, seed=12), agent, progress=False)
+    return dict(actions=eps.actions.tolist(), rewards=eps.rewards.tolist(), share=numbers(agent.share))
+
+
+def of_vae_training(folder, **changes):
+    "The log of a tiny training of a VAE."
+    tiny = dict(num_episodes=3, max_steps=60, frame_size=32, width=4, latent_dim=4, batch_size=32, epochs=3)
+    _, log = train_vae(TrainVAEConfig(**tiny, device='cpu', output_dir=folder, **changes))
+    return [row[part] for row in log for part in ('train', 'val')]
+
+
+def of_transition_training(folder, **changes):
+    "The log of a tiny training of a transition model, its outcome head included."
+    tiny = dict(num_episodes=3, max_steps=60, epochs=2, steps=3, length=12, hidden=8, outcome_epochs=1)
+    model, log = train_transition(TrainTransitionConfig(**tiny, device='cpu', output_dir=folder, **changes))
+    weights = {k: numbers(v.detach()) for k, v in model.state_dict().items() if 'outcomes' in k}
+    return dict(log=[row[part] for row in log for part in ('train', 'val')], weights=weights)
+
+
+def of_agent_training(folder, **changes):
+    "Returns, visits and the logs of each round of a tiny training of an agent."
+    sizes = dict(rounds=2, first_steps=300, round_steps=100, budget=3000, max_steps=60, num_envs=4, num_simulations=3)
+    epochs = dict(vae_epochs=1, vae_more=1, model_epochs=2, model_more=2, model_steps=3)
+    habit = dict(habit_steps=4, habit_more=4, habit_last=5, starts=4, dream=3)
+    train_agent(TrainAgentConfig(**(sizes | epochs | habit | changes), output_dir=folder))
+    out = {}
+    for k in range(2):
+        report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text())
+        saved = torch.load(next((Path(folder) / f'round_{k}').glob('*.pt')), weights_only=True)
+        out[f'round {k}'] = dict(returns=report['returns'], steps=report['steps_made'], log=saved['log'])
+        out[f'round {k}']['visits'] = numbers(np.nan_to_num(np.load(Path(folder) / f'round_{k}' / 'visits.npy')))
+    return out
+
+
+def of_renormalising_model(folder):
+    "The numbers of figure 26, which grows a model of toy Pong."
+    return {k: v for k, v in make_figure('26', folder, 42).items() if isinstance(v, (int, float, str, list))}
+
+
+def measured():
+    "All of it, as the golden file holds it."
+    torch.set_num_threads(1)
+    out, here = {}, os.getcwd()
+    for game in ('Breakout', 'Pong'):
+        out[f'{game} models'] = of_shipped_models(game)
+        for name, changes in dict(
+            posterior={}, search=dict(choose_by='search'), habit=dict(choose_by='habit'), first_step=dict(choose_by='first_step'),
+            policies=dict(choose_by='policies', horizon=4), information=dict(state_information=0.01, parameter_information=1.0),
+            samples=dict(omega=1.0, repeat=2),
+        ).items():
+            out[f'{game} agent, {name}'] = of_shipped_agent(game, **changes)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                out['vae'] = of_vae_training('vae')
+                out['vae, grid'] = of_vae_training('grid', latent_grid=8, likelihood='bernoulli', start='mean', focus=2.0, precision=300.0, collage=0.1)
+                out['transition'] = of_transition_training('transition', env_name='Breakout', hard=0.25, rare=0.5)
+                out['transition, vector'] = of_transition_training('vector', env_name='Pong', kind='vector')
+                out['agent from imagination'] = of_agent_training('imagination')
+                out['agent from replay'] = of_agent_training('replay', learn_from='play', num_simulations=2)
+                out['renormalising model'] = of_renormalising_model('figures')
+        finally:
+            os.chdir(here)
+    return json.loads(json.dumps(out))
+
+
+def differences(old, new, where='', rtol=1e-3, atol=1e-4):
+    "The paths at which two results differ by more than the tolerance; integers, text and structure must be equal."
+    if type(old) is not type(new):
+        return [f'{where}: {old!r}, now {new!r}']
+    if isinstance(old, dict):
+        missing = [f'{where}/{k}: only in one' for k in old.keys() ^ new.keys()]
+        return missing + [d for k in old.keys() & new.keys() for d in differences(old[k], new[k], f'{where}/{k}', rtol, atol)]
+    if isinstance(old, list):
+        if len(old) != len(new):
+            return [f'{where}: {len(old)} entries, now {len(new)}']
+        return [d for i, (a, b) in enumerate(zip(old, new)) for d in differences(a, b, f'{where}[{i}]', rtol, atol)]
+    same = abs(old - new) <= atol + rtol * abs(old) if isinstance(old, float) else old == new
+    return [] if same else [f'{where}: {old!r}, now {new!r}']
+
+
+def test_behaviour_is_that_of_the_golden_file():
+    assert differences(json.loads(GOLDEN.read_text()), measured()) == []
+
+
+if __name__ == '__main__':
+    if '--exact' in sys.argv:
+        found = differences(json.loads(GOLDEN.read_text()), measured(), rtol=0, atol=0)
+        print(*found[:20], sep='\n')
+        sys.exit(bool(found) and f'{len(found)} differences')
+    GOLDEN.write_text(json.dumps(measured(), indent=0) + '\n')
