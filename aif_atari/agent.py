@@ -38,221 +38,288 @@ from .mcts_agent import *
 
 # %% ../nbs/05a_agent.ipynb #511081a5
 def returns_of(
-    G,          # (H, B) nats, of each step
-    alive,      # (H, B) in [0, 1]
-    value,      # (H, B) the critic's, of the state after each step
-    discount,   # gamma
-    trace       # lambda
-)->torch.Tensor:    # (H, B) nats
+    G,  # (H, B) nats, of each step
+    alive,  # (H, B) in [0, 1]
+    value,  # (H, B) the critic's, of the state after each step
+    discount,  # gamma
+    trace,  # lambda
+) -> torch.Tensor:  # (H, B) nats
     "G from each step on."
     out, later = [], value[-1]
     for g, alpha, v in zip(G.flip(0), alive.flip(0), value.flip(0)):
-        later = g + discount*alpha*((1-trace)*v + trace*later)
+        later = g + discount * alpha * ((1 - trace) * v + trace * later)
         out.append(later)
     return torch.stack(out[::-1])
 
 # %% ../nbs/05a_agent.ipynb #5e2dd3b4
 @dataclass
 class HabitConfig:
-    habit_steps:Count = 300             # batches of dreams in the first round
-    habit_more:Count = 150              # and in each later round
+    habit_steps: Count = 300  # batches of dreams in the first round
+    habit_more: Count = 150  # and in each later round
     # and after the last, with no play to correct them; where it learns from play, batches of that
-    habit_last:Natural = 0
-    starts:Count = 64                   # B, real states that imagination starts from
-    dream:Annotated[int, Bounds(1, 1000)] = 15  # H, decisions in each dream
-    trace:Fraction = 0.95               # lambda, trust in the dream against the critic
-    passes:Count = 4                    # times that each dream is learned from
-    minibatch:Count = 480               # imagined steps that are learned from at once
-    clip:Positive = 0.2                 # epsilon, how far the habit may move from what it was in the dream
-    entropy:NonNegative = 0.01          # eta, weight of the habit's entropy
-    from_search:NonNegative = 0.1       # weight of the cross-entropy with what the search has found
-    habit_lr:Positive = 5e-4            # peak step size of Adam
-    mixed_precision:Switch = 'auto'  # dream in bfloat16; auto: where it is fast
+    habit_last: Natural = 0
+    starts: Count = 64  # B, real states that imagination starts from
+    dream: Annotated[int, Bounds(1, 1000)] = 15  # H, decisions in each dream
+    trace: Fraction = 0.95  # lambda, trust in the dream against the critic
+    passes: Count = 4  # times that each dream is learned from
+    minibatch: Count = 480  # imagined steps that are learned from at once
+    clip: Positive = 0.2  # epsilon, how far the habit may move from what it was in the dream
+    entropy: NonNegative = 0.01  # eta, weight of the habit's entropy
+    from_search: NonNegative = 0.1  # weight of the cross-entropy with what the search has found
+    habit_lr: Positive = 5e-4  # peak step size of Adam
+    mixed_precision: Switch = 'auto'  # dream in bfloat16; auto: where it is fast
 
 # %% ../nbs/05a_agent.ipynb #190aaad1
 @torch.no_grad()
 def dream(
-    world:World,
-    habit:Habit,
-    state,      # (z, h) of B starts
-    cfg         # a `HabitConfig` with `discount`
-)->dict:        # tensors with a row for each of the H x B decisions: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
+    world: World,
+    habit: Habit,
+    state,  # (z, h) of B starts
+    cfg,  # a `HabitConfig` with `discount`
+) -> dict:  # tensors with a row for each of the H x B decisions: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
     "Imagine, acting by habit, and see what came of it."
     rows, (logits, v), discount = [], habit(state), cfg.discount**world.repeat
     for _ in range(cfg.dream):
-        choice = torch.distributions.Categorical(logits=logits); a = choice.sample()
+        choice = torch.distributions.Categorical(logits=logits)
+        a = choice.sample()
         after, terms, p = world.imagine(state, a)
         logits, v_after = habit(after)
         rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
         state, v = after, v_after
     z, h, a, log_p, entropy, v, G, alive, v_after = (torch.stack(x) for x in zip(*rows))
     R = returns_of(G, alive, v_after, discount, cfg.trace)
-    w = torch.cat([torch.ones_like(alive[:1]), (discount*alive).cumprod(0)[:-1]])
-    advantage = (v - R)/(v - R).std().clamp_min(1e-3)
-    return {k: x.flatten(0, 1) for k, x in dict(z=z, h=h, a=a, log_p=log_p, R=R, advantage=advantage, w=w).items()} | dict(G=G.mean(), value=R.mean(), entropy=entropy.mean())
+    w = torch.cat([torch.ones_like(alive[:1]), (discount * alive).cumprod(0)[:-1]])
+    advantage = (v - R) / (v - R).std().clamp_min(1e-3)
+    return {
+        k: x.flatten(0, 1) for k, x in dict(z=z, h=h, a=a, log_p=log_p, R=R, advantage=advantage, w=w).items()
+    } | dict(G=G.mean(), value=R.mean(), entropy=entropy.mean())
+
 
 def habit_loss(
     habit,
-    d:dict,     # part of a dream
-    cfg
-)->torch.Tensor:
+    d: dict,  # part of a dream
+    cfg,
+) -> torch.Tensor:
     "What habit and critic minimise on steps of a dream."
     logits, v = habit((d['z'], d['h']))
     choice = torch.distributions.Categorical(logits=logits)
     ratio = (choice.log_prob(d['a']) - d['log_p']).exp()
-    better = torch.minimum(ratio*d['advantage'], ratio.clamp(1-cfg.clip, 1+cfg.clip)*d['advantage'])
-    return -(d['w']*better).mean() - cfg.entropy*choice.entropy().mean() + 0.5*(d['w']*F.huber_loss(v, d['R'], reduction='none')).mean()
+    better = torch.minimum(ratio * d['advantage'], ratio.clamp(1 - cfg.clip, 1 + cfg.clip) * d['advantage'])
+    return (
+        -(d['w'] * better).mean()
+        - cfg.entropy * choice.entropy().mean()
+        + 0.5 * (d['w'] * F.huber_loss(v, d['R'], reduction='none')).mean()
+    )
 
 # %% ../nbs/05a_agent.ipynb #207e58e8
 def learn_habit(
-    world:World,
-    habit:Habit,
-    beliefs:Beliefs,        # of real play, to start from
-    cfg,                    # a `HabitConfig` with `discount`
+    world: World,
+    habit: Habit,
+    beliefs: Beliefs,  # of real play, to start from
+    cfg,  # a `HabitConfig` with `discount`
     seed=0,
-    visits=None,            # (N, A) what the search found at each frame of `beliefs`, rows of nan where there was none
-    recent=0,               # rows at the end of `beliefs` from which half of the dreams begin; by default none is preferred
-    progress=True
-)->list:                    # a dict of means for every tenth of the batches
+    visits=None,  # (N, A) what the search found at each frame of `beliefs`, rows of nan where there was none
+    recent=0,  # rows at the end of `beliefs` from which half of the dreams begin; by default none is preferred
+    progress=True,
+) -> list:  # a dict of means for every tenth of the batches
     "Teach habit and critic in imagination, and the habit also what searches have found."
-    rng, W, device, opt = np.random.default_rng(seed), world.model.cfg.warmup_frames, world.model.scale.device, torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True)
+    rng, W, device, opt = (
+        np.random.default_rng(seed),
+        world.model.cfg.warmup_frames,
+        world.model.scale.device,
+        torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True),
+    )
     torch.manual_seed(seed)
     fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, cfg.habit_steps, 0.05))
     first, log, sums = window_starts(beliefs, W), [], []
-    moved = beliefs.mu.diff(dim=0).pow(2).sum(1).numpy(); motion = np.array([moved[f:f+W-1].sum() for f in first])
-    searched = first[np.isfinite(visits[first + W-1, 0])] if visits is not None else first[:0]
+    moved = beliefs.mu.diff(dim=0).pow(2).sum(1).numpy()
+    motion = np.array([moved[f : f + W - 1].sum() for f in first])
+    searched = first[np.isfinite(visits[first + W - 1, 0])] if visits is not None else first[:0]
+
     @torch.no_grad()
     def state_at(first):
         rows = torch.as_tensor(first[:, None] + np.arange(W))
         z = beliefs.mu[rows].to(device)
         return z[:, -1], world.model.look(z, beliefs.actions[rows[:, :-1]].to(device))
+
     draw = preferring(rng, np.arange(len(first)), np.searchsorted(first, len(beliefs.mu) - recent))
     half = lambda: torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, device.type))
-    def learn(loss): opt.zero_grad(); loss.backward(); nn.utils.clip_grad_norm_(habit.parameters(), 5.); opt.step()
-    for step in tqdm(range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True):
+
+    def learn(loss):
+        opt.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(habit.parameters(), 5.0)
+        opt.step()
+
+    for step in tqdm(
+        range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True
+    ):
         i, j = draw(cfg.starts), draw(cfg.starts)
-        with half(): d = dream(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
+        with half():
+            d = dream(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
         sums.append({k: d.pop(k).item() for k in ('G', 'value', 'entropy')})
         for _ in range(cfg.passes):
-            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a'])//cfg.minibatch)):
-                with half(): loss = habit_loss(habit, {k: x[part] for k, x in d.items()}, cfg)
+            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a']) // cfg.minibatch)):
+                with half():
+                    loss = habit_loss(habit, {k: x[part] for k, x in d.items()}, cfg)
                 learn(loss)
         if len(searched):
             f = rng.choice(searched, 64)
-            with half(): loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W-1]).float().to(device))
-            learn(cfg.from_search*loss); sums[-1]['from_search'] = loss.item()
+            with half():
+                loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W - 1]).float().to(device))
+            learn(cfg.from_search * loss)
+            sums[-1]['from_search'] = loss.item()
         fall.step()
-        if (step+1) % max(1, cfg.habit_steps//10) == 0: log.append(dict(step=step+1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]}); sums = []
+        if (step + 1) % max(1, cfg.habit_steps // 10) == 0:
+            log.append(dict(step=step + 1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]})
+            sums = []
     return log
 
 # %% ../nbs/05a_agent.ipynb #b6d56878
 def n_step_returns(
-    G,          # (n, B) nats, of each step
-    alive,      # (n, B) 0 where the step lost something, else 1
-    later,      # (B,) G still to come after the last real step, nats
-    discount,   # gamma
-    steps=None  # (B,) int, how many of the n steps are real, where an episode ends before; by default all
-)->torch.Tensor:    # (B,) nats
+    G,  # (n, B) nats, of each step
+    alive,  # (n, B) 0 where the step lost something, else 1
+    later,  # (B,) G still to come after the last real step, nats
+    discount,  # gamma
+    steps=None,  # (B,) int, how many of the n steps are real, where an episode ends before; by default all
+) -> torch.Tensor:  # (B,) nats
     "G from the first step on, bootstrapped after the last real one (Watkins 1989; Sutton and Barto 2018, chapter 7)."
     for t in reversed(range(len(G))):
         real = True if steps is None else t < steps
-        later = torch.where(torch.as_tensor(real, device=G.device), G[t] + discount*alive[t]*later, later)
+        later = torch.where(torch.as_tensor(real, device=G.device), G[t] + discount * alive[t] * later, later)
     return later
 
 # %% ../nbs/05a_agent.ipynb #ee802f23
 class ValueHabit(nn.Module):
     "G still to come after each action, from the last two beliefs on a grid: the least is the critic's, and the habit prefers what has less (after Millidge 2020)."
-    def __init__(self,
-        model:TransitionModel,  # whose units and sizes it takes over
-        width:int=256,          # of its hidden layer
-        precision=10.           # beta, of the habit
+
+    def __init__(
+        self,
+        model: TransitionModel,  # whose units and sizes it takes over
+        width: int = 256,  # of its hidden layer
+        precision=10.0,  # beta, of the habit
     ):
         super().__init__()
-        check(model.cfg.kind == 'grid', f'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid, not {model.cfg.kind}.')
+        check(
+            model.cfg.kind == 'grid',
+            f'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid, not {model.cfg.kind}.',
+        )
         Z, g, A = model.cfg.latent_dim, model.cfg.latent_grid, model.cfg.num_actions
         conv = lambda a, b, stride: nn.Conv2d(a, b, 3, stride, 1)
-        self.read = nn.Sequential(conv(2*Z + 2, 32, 1), nn.ReLU(), conv(32, 32, 2), nn.ReLU(), conv(32, 64, 2), nn.ReLU(), nn.Flatten(), nn.Linear(64*((g+3)//4)**2, width), nn.ReLU())
+        self.read = nn.Sequential(
+            conv(2 * Z + 2, 32, 1),
+            nn.ReLU(),
+            conv(32, 32, 2),
+            nn.ReLU(),
+            conv(32, 64, 2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64 * ((g + 3) // 4) ** 2, width),
+            nn.ReLU(),
+        )
         self.value, self.advantage, self.precision, self.dim = nn.Linear(width, 1), nn.Linear(width, A), precision, Z
-        for layer in (self.value, self.advantage): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)     # every action alike, nothing expected
-        self.register_buffer('centre', model.centre.clone()); self.register_buffer('scale', model.scale.clone())
+        for layer in (self.value, self.advantage):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # every action alike, nothing expected
+        self.register_buffer('centre', model.centre.clone())
+        self.register_buffer('scale', model.scale.clone())
         self.register_buffer('place', model.body.place.clone(), persistent=False)
         self.to(memory_format=torch.channels_last)
 
-    def values(self,
-        z,          # (B, Z) beliefs
-        before      # (B, Z) those of the step before
-    )->torch.Tensor:    # (B, A) nats
+    def values(
+        self,
+        z,  # (B, Z) beliefs
+        before,  # (B, Z) those of the step before
+    ) -> torch.Tensor:  # (B, A) nats
         "G still to come after each action."
-        z, before = ((x.float() - self.centre)/self.scale for x in (z, before))
-        x = torch.cat([x.view(len(x), -1, *self.place.shape[2:]) for x in (z, before - z)] + [self.place.expand(len(z), -1, -1, -1)], 1)
-        x = self.read(x.contiguous(memory_format=torch.channels_last)); a = self.advantage(x)
+        z, before = ((x.float() - self.centre) / self.scale for x in (z, before))
+        x = torch.cat(
+            [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, before - z)]
+            + [self.place.expand(len(z), -1, -1, -1)],
+            1,
+        )
+        x = self.read(x.contiguous(memory_format=torch.channels_last))
+        a = self.advantage(x)
         return (self.value(x) + a - a.mean(1, keepdim=True)).float()
 
     def forward(self, state):
         "-> logits (B, A), G to come (B,) in nats. The belief before is read from the memory, which holds it."
         z, h = state
-        before = self.centre + self.scale*h[..., -self.dim:].permute(0, 3, 1, 2).flatten(1)
+        before = self.centre + self.scale * h[..., -self.dim :].permute(0, 3, 1, 2).flatten(1)
         G = self.values(z, before)
-        return -self.precision*G, G.min(1).values
+        return -self.precision * G, G.min(1).values
 
     evaluate = Habit.evaluate
 
-HABITS = dict(dreams=Habit, play=ValueHabit)    # by what they learn from
+
+HABITS = dict(dreams=Habit, play=ValueHabit)  # by what they learn from
 
 # %% ../nbs/05a_agent.ipynb #e59fb04f
 @dataclass
 class ReplayConfig:
     # what habit and critic learn from; play is what really happened
-    learn_from:Annotated[str, OneOf(HABITS)] = 'dreams'
-    replay:Positive = 1.                # batches for each step of play, where it is play
-    replay_batch:Count = 32             # B, real moments in each
-    n_step:Count = 3                    # n, real steps before the critic is asked what is left
-    follow:PositiveFraction = 0.005     # how far its slow copy follows it with each batch
-    value_lr:Positive = 3e-4            # step size of Adam
+    learn_from: Annotated[str, OneOf(HABITS)] = 'dreams'
+    replay: Positive = 1.0  # batches for each step of play, where it is play
+    replay_batch: Count = 32  # B, real moments in each
+    n_step: Count = 3  # n, real steps before the critic is asked what is left
+    follow: PositiveFraction = 0.005  # how far its slow copy follows it with each batch
+    value_lr: Positive = 3e-4  # step size of Adam
 
 # %% ../nbs/05a_agent.ipynb #afe8355d
 class RealMoment(NamedTuple):
-    seen:tuple          # belief and the one before, (B, Z) each
-    a:torch.Tensor      # (B,) int64, what was done
-    G:torch.Tensor      # (n, B) nats, of the steps that follow
-    alive:torch.Tensor  # (n, B) 0 where the step lost something, else 1
-    steps:torch.Tensor  # (B,) int64, how many of these n steps the episode still has, at least 1
-    after:tuple         # belief and the one before, after the last of them
+    seen: tuple  # belief and the one before, (B, Z) each
+    a: torch.Tensor  # (B,) int64, what was done
+    G: torch.Tensor  # (n, B) nats, of the steps that follow
+    alive: torch.Tensor  # (n, B) 0 where the step lost something, else 1
+    steps: torch.Tensor  # (B,) int64, how many of these n steps the episode still has, at least 1
+    after: tuple  # belief and the one before, after the last of them
+
 
 class RealMoments:
     "What was really played, to draw moments from: each step that has an action is one, up to an episode's last."
-    def __init__(self,
-        beliefs:Beliefs,
-        cfg,            # a `ReplayConfig` with `want_reward` and `want_loss`
-        device='cpu'
+
+    def __init__(
+        self,
+        beliefs: Beliefs,
+        cfg,  # a `ReplayConfig` with `want_reward` and `want_loss`
+        device='cpu',
     ):
         self.n, self.z, self.actions = cfg.n_step, beliefs.mu.to(device), beliefs.actions.to(device)
-        self.G = -(beliefs.outcomes@torch.tensor([cfg.want_reward, cfg.want_loss])).to(device)
+        self.G = -(beliefs.outcomes @ torch.tensor([cfg.want_reward, cfg.want_loss])).to(device)
         self.alive = 1 - beliefs.outcomes[:, 1].to(device)
         self.begin = np.repeat(beliefs.starts, beliefs.lengths)
-        self.end = np.repeat(beliefs.starts + beliefs.lengths - 1, beliefs.lengths)     # the last frame, which has no action
+        self.end = np.repeat(
+            beliefs.starts + beliefs.lengths - 1, beliefs.lengths
+        )  # the last frame, which has no action
         self.rows = np.where(np.arange(len(self.end)) < self.end)[0]
 
     def state(self, rows):
         "Beliefs at some rows, and before them; an episode's first frame stands in for what came before it."
         return self.z[rows], self.z[np.maximum(rows - 1, self.begin[rows])]
 
-    def draw(self, rng, size:int)->RealMoment:
+    def draw(self, rng, size: int) -> RealMoment:
         "`size` moments, each as likely as any other."
         first = rng.choice(self.rows, size)
         steps = np.minimum(self.n, self.end[first] - first)
         rows = np.minimum(first + np.arange(self.n)[:, None], self.end[first])
-        return RealMoment(self.state(first), self.actions[first], self.G[rows], self.alive[rows], torch.as_tensor(steps, device=self.z.device), self.state(first + steps))
+        return RealMoment(
+            self.state(first),
+            self.actions[first],
+            self.G[rows],
+            self.alive[rows],
+            torch.as_tensor(steps, device=self.z.device),
+            self.state(first + steps),
+        )
 
 # %% ../nbs/05a_agent.ipynb #8db9d7b2
 def learn_values(
-    habit:ValueHabit,
-    beliefs:Beliefs,    # of real play, whoever played
-    cfg,                # a `ReplayConfig` with `discount`, `want_reward` and `want_loss`
-    steps:int,          # batches
+    habit: ValueHabit,
+    beliefs: Beliefs,  # of real play, whoever played
+    cfg,  # a `ReplayConfig` with `discount`, `want_reward` and `want_loss`
+    steps: int,  # batches
     seed=0,
-    progress=True
-)->list:                # a dict of means for every tenth of the batches
+    progress=True,
+) -> list:  # a dict of means for every tenth of the batches
     "Teach a habit from what really happened: every step that has an action, up to an episode's last."
     rng, device = np.random.default_rng(seed), habit.scale.device
     opt = torch.optim.Adam(habit.parameters(), cfg.value_lr, eps=1e-4, fused=True)
@@ -267,260 +334,391 @@ def learn_values(
         loss = F.mse_loss(found, y)
         opt.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(habit.parameters(), 10.)
+        nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
         opt.step()
         torch._foreach_lerp_(list(slow.parameters()), list(habit.parameters()), cfg.follow)
         sums.append((loss.item(), found.mean().item()))
-        if (step+1) % max(1, steps//10) == 0:
-            log.append(dict(step=step+1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))
+        if (step + 1) % max(1, steps // 10) == 0:
+            log.append(dict(step=step + 1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))
             sums = []
     return log
 
 # %% ../nbs/05a_agent.ipynb #a3841ee1
 class Mind(nn.Module):
     "All that an agent has learned: VAE, transition model, habit (a `Habit` or a `ValueHabit`), and the noise of its eyes."
-    def __init__(self, vae:VAE, model:TransitionModel, habit:nn.Module, lv_q:torch.Tensor):
+
+    def __init__(self, vae: VAE, model: TransitionModel, habit: nn.Module, lv_q: torch.Tensor):
         super().__init__()
         self.vae, self.model, self.habit = vae, model, habit
         self.register_buffer('lv_q', lv_q.clone())
 
-    def agent(self, cfg:AgentConfig=None, seed=0)->MCTSAgent:
+    def agent(self, cfg: AgentConfig = None, seed=0) -> MCTSAgent:
         "One who plays with it."
         return MCTSAgent(self.vae, self.model, self.habit, self.lv_q, cfg, seed)
 
+
 def save_mind(
-    mind:Mind,
+    mind: Mind,
     path,
-    cfg,        # a `TrainAgentConfig`
-    **state     # what else to keep
+    cfg,  # a `TrainAgentConfig`
+    **state,  # what else to keep
 ):
     "Write a mind, whole or not at all."
-    save_checkpoint(path, 'Mind', dict(asdict(cfg), vae=asdict(mind.vae.cfg), model=asdict(mind.model.cfg)), mind.state_dict(), **state)
+    save_checkpoint(
+        path,
+        'Mind',
+        dict(asdict(cfg), vae=asdict(mind.vae.cfg), model=asdict(mind.model.cfg)),
+        mind.state_dict(),
+        **state,
+    )
 
-def load_mind(path, device='cpu')->Mind:
+
+def load_mind(path, device='cpu') -> Mind:
     "A trained mind, as `load_model` gives it."
+
     def build(settings):
         model = TransitionModel(from_dict(TransitionConfig, settings['model']))
-        return Mind(VAE(from_dict(VAEConfig, settings['vae'])), model, HABITS[settings.get('learn_from', 'dreams')](model), torch.zeros(model.cfg.z_dim))
+        return Mind(
+            VAE(from_dict(VAEConfig, settings['vae'])),
+            model,
+            HABITS[settings.get('learn_from', 'dreams')](model),
+            torch.zeros(model.cfg.z_dim),
+        )
+
     return load_model(path, 'Mind', build, device)
 
 # %% ../nbs/05a_agent.ipynb #a1ffe6eb
 @dataclass
 class TrainAgentConfig(AgentConfig, ReplayConfig, HabitConfig, CollectConfig):
-    output_dir:str = 'outputs/agent'    # run folder; the same command again goes on where it stopped
+    output_dir: str = 'outputs/agent'  # run folder; the same command again goes on where it stopped
     # transition model of chapter 04 to begin with, whose game, seed, sizes and random play it takes over; by default
     # the first round trains one
-    model_path:str = ''
-    pretrained:str = ''                 # or the name of one that ships, such as pong
-    seed:BaseSeed = 42                  # of play and training
-    fire_lives:bool = True              # press fire in the player's place at the first frame of each life
+    model_path: str = ''
+    pretrained: str = ''  # or the name of one that ships, such as pong
+    seed: BaseSeed = 42  # of play and training
+    fire_lives: bool = True  # press fire in the player's place at the first frame of each life
     # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    settle:Settle = -1
-    max_steps:Count = 1500              # agent steps after which an episode is truncated
-    hold:Count = 8                      # steps for which random play holds an action
-    num_simulations:Simulations = 25    # N, steps imagined for one decision while it collects
+    settle: Settle = -1
+    max_steps: Count = 1500  # agent steps after which an episode is truncated
+    hold: Count = 8  # steps for which random play holds an action
+    num_simulations: Simulations = 25  # N, steps imagined for one decision while it collects
     # by visits while it collects
-    choose_by:ChooseBy = 'search'
+    choose_by: ChooseBy = 'search'
     # precision over actions while it collects; infinite takes the best
-    omega:Omega = 1.0
-    rounds:Count = 24                   # of playing and learning, at most; the first plays at random
-    first_steps:Count = 20000           # agent steps of random play, at least
-    round_steps:Count = 4000            # agent steps of own play in each later round, at least
+    omega: Omega = 1.0
+    rounds: Count = 24  # of playing and learning, at most; the first plays at random
+    first_steps: Count = 20000  # agent steps of random play, at least
+    round_steps: Count = 4000  # agent steps of own play in each later round, at least
     # agent steps of the real game that are never exceeded; every step that an emulator makes counts, kept or not
-    budget:Count = 100000
+    budget: Count = 100000
     # agent steps of each later round's first game that the emulator plays again, to measure what is seen; they count too
-    measure_steps:Natural = 0
-    recent:Count = 8000                 # latest steps, from which half of what later rounds learn from is drawn
-    vae_epochs:Count = 15               # passes of the VAE over the first round's frames
+    measure_steps: Natural = 0
+    recent: Count = 8000  # latest steps, from which half of what later rounds learn from is drawn
+    vae_epochs: Count = 15  # passes of the VAE over the first round's frames
     # and, in each later round, over that round's and as many from before; 0 keeps the eyes as they are
-    vae_more:Natural = 1
-    model_epochs:Count = 10             # epochs of the transition model in the first round
-    model_more:Natural = 2              # and in each later round; 0 keeps the model as it is
-    model_last:Natural = 0              # and after the last, on all rounds alike
-    model_steps:Count = 400             # batches an epoch
-    model_ahead:Count = 15              # steps imagined in the windows that it learns from
+    vae_more: Natural = 1
+    model_epochs: Count = 10  # epochs of the transition model in the first round
+    model_more: Natural = 2  # and in each later round; 0 keeps the model as it is
+    model_last: Natural = 0  # and after the last, on all rounds alike
+    model_steps: Count = 400  # batches an epoch
+    model_ahead: Count = 15  # steps imagined in the windows that it learns from
     # frames that imagination looks back on before it starts; a speed takes two to see
-    warmup_frames:Annotated[int, Bounds(2, 1000)] = 5
-    latent_grid:Annotated[int, Bounds(1, 40)] = 8  # places along each side of the VAE's latent
-    latent_dim:Size = 4                 # numbers in the latent at each of its places
-    hidden:Size = 64                    # size of the transition model's memory at each of its places
+    warmup_frames: Annotated[int, Bounds(2, 1000)] = 5
+    latent_grid: Annotated[int, Bounds(1, 40)] = 8  # places along each side of the VAE's latent
+    latent_dim: Size = 4  # numbers in the latent at each of its places
+    hidden: Size = 64  # size of the transition model's memory at each of its places
     # how much more its error weighs where beliefs seldom move; 0 not at all, 1 in proportion
-    rare:NonNegative = 0.
-    hard:Share = 0.                     # share of each of its batches drawn by its own error
-    model_batch:Count = 16              # windows in each of them
-    outcome_weight:NonNegative = 10.    # how much outcomes count in what it learns, where a squared error counts 1
-    device:str = 'cpu'                  # where it learns and plays: auto, cpu, cuda or mps
+    rare: NonNegative = 0.0
+    hard: Share = 0.0  # share of each of its batches drawn by its own error
+    model_batch: Count = 16  # windows in each of them
+    outcome_weight: NonNegative = 10.0  # how much outcomes count in what it learns, where a squared error counts 1
+    device: str = 'cpu'  # where it learns and plays: auto, cpu, cuda or mps
 
 # %% ../nbs/05a_agent.ipynb #5112f0da
-def share_of_visits(agent, actions): return agent.share
+def share_of_visits(agent, actions):
+    return agent.share
+
 
 class Keeper:
     "A policy that keeps something of each of its decisions, episode by episode: by default the share of visits."
-    def __init__(self,
-        agent,                  # a policy
-        keep=share_of_visits    # (agent, actions) -> what to keep, an array with a row for each game
-    ): self.agent, self.keep, self.kept = agent, keep, []
+
+    def __init__(
+        self,
+        agent,  # a policy
+        keep=share_of_visits,  # (agent, actions) -> what to keep, an array with a row for each game
+    ):
+        self.agent, self.keep, self.kept = agent, keep, []
 
     def __call__(self, frames):
         a = self.agent(frames)
-        if not self.kept: self.kept = [[[]] for _ in frames]
-        for k, w in zip(self.kept, self.keep(self.agent, a)): k[-1].append(w)
+        if not self.kept:
+            self.kept = [[[]] for _ in frames]
+        for k, w in zip(self.kept, self.keep(self.agent, a)):
+            k[-1].append(w)
         return a
 
     def told(self, actions, fresh):
         self.agent.told(actions, fresh)
         for k, new in zip(self.kept, fresh):
-            if new: k.append([])
+            if new:
+                k.append([])
 
-    def visits(self, eps:Episodes)->np.ndarray:     # (num_frames, K) in the order of `eps.rows()`, nan where no decision was made
+    def visits(
+        self, eps: Episodes
+    ) -> np.ndarray:  # (num_frames, K) in the order of `eps.rows()`, nan where no decision was made
         "What was kept at each frame of the episodes that were played."
         out, turn = [], [iter(k) for k in self.kept]
         for slot, n in zip(eps.slots, eps.lengths):
-            w = np.array(next(turn[slot]), float)[:n-1]
-            out.append(np.concatenate([w, np.full((n-len(w), w.shape[1]), np.nan)]))
+            w = np.array(next(turn[slot]), float)[: n - 1]
+            out.append(np.concatenate([w, np.full((n - len(w), w.shape[1]), np.nan)]))
         return np.concatenate(out)
 
+
 def some_of(
-    eps:Episodes,
-    most:int,   # frames
-    seed=0
-)->Episodes:    # at least one episode
+    eps: Episodes,
+    most: int,  # frames
+    seed=0,
+) -> Episodes:  # at least one episode
     "Whole episodes, drawn at random."
     order = np.random.default_rng(seed).permutation(len(eps))
     n = np.cumsum(eps.lengths[order])
-    return eps.subset(np.sort(order[:max(1, (n <= most).sum())]))
+    return eps.subset(np.sort(order[: max(1, (n <= most).sum())]))
+
 
 def join(
-    parts:list      # `Episodes` of the same game
-)->Episodes:
+    parts: list,  # `Episodes` of the same game
+) -> Episodes:
     "Put episodes end to end, in new arrays."
     rows = [p.rows() for p in parts]
     names = ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')
     arrays = {k: np.concatenate([getattr(p, k)[r] for p, r in zip(parts, rows)]) for k in names}
     lengths, slots = (np.concatenate([getattr(p, k) for p in parts]) for k in ('lengths', 'slots'))
-    return Episodes(**arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=slots, config=parts[0].config,
-                    action_names=parts[0].action_names, steps_made=sum(p.steps_made for p in parts))
+    return Episodes(
+        **arrays,
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        slots=slots,
+        config=parts[0].config,
+        action_names=parts[0].action_names,
+        steps_made=sum(p.steps_made for p in parts),
+    )
 
 # %% ../nbs/05a_agent.ipynb #e26fb4fd
 def play_steps(
-    cfg:TrainAgentConfig,
-    enough:int,         # agent steps after which no game is begun
-    limit:int,          # agent steps that are never exceeded
-    seed:int,
-    agent=None          # plays; random by default
-)->tuple:               # `Episodes`; visits (num_frames, A), nan where no search was made
+    cfg: TrainAgentConfig,
+    enough: int,  # agent steps after which no game is begun
+    limit: int,  # agent steps that are never exceeded
+    seed: int,
+    agent=None,  # plays; random by default
+) -> tuple:  # `Episodes`; visits (num_frames, A), nan where no search was made
     "Play games, one after another in each place, until `enough` steps are made; what still runs at the `limit` is cut there."
     recorder = Keeper(agent) if agent else None
-    if agent: agent.fresh = None
+    if agent:
+        agent.fresh = None
     eps = play(replace(part_of(CollectConfig, cfg), seed=seed), recorder, enough=enough, limit=limit)
     nothing = np.full((eps.num_frames, len(eps.action_names)), np.nan)
     return eps, recorder.visits(eps) if agent else nothing
 
+
 def labelled(
-    eps:Episodes,   # a whole collection
-    steps:int       # at most
-)->Episodes:
+    eps: Episodes,  # a whole collection
+    steps: int,  # at most
+) -> Episodes:
     "The first steps of its first game with the emulator's memory, for measuring; `steps_made` says what it took."
     n = min(steps + 1, eps.lengths[0])
     rows = slice(eps.starts[0], eps.starts[0] + n)
     ram = np.stack([ale.getRAM() for _, ale in itertools.islice(replay(eps, eps.slots[0]), int(n))])
-    part = {k: getattr(eps, k)[rows].copy() for k in ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')}
+    part = {
+        k: getattr(eps, k)[rows].copy() for k in ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')
+    }
     part['actions'][-1] = -1
     made = int(n) - 1 + settle_steps(from_dict(CollectConfig, eps.config))
-    return replace(eps, **part, ram=ram, starts=np.array([0]), lengths=np.array([n]), slots=eps.slots[:1], steps_made=made)
+    return replace(
+        eps, **part, ram=ram, starts=np.array([0]), lengths=np.array([n]), slots=eps.slots[:1], steps_made=made
+    )
 
 # %% ../nbs/05a_agent.ipynb #2cb528a2
 def teach_eyes(
-    cfg:TrainAgentConfig,
-    rounds:list,    # `Episodes` of each round so far
-    folder,         # of the round
-    epochs:int,
-    before=None     # VAE to go on from
-)->VAE:
+    cfg: TrainAgentConfig,
+    rounds: list,  # `Episodes` of each round so far
+    folder,  # of the round
+    epochs: int,
+    before=None,  # VAE to go on from
+) -> VAE:
     "Train the VAE of chapter 03b on the frames of the last round, and on as many from before."
-    eps = join([*([some_of(join(rounds[:-1]), rounds[-1].num_frames, cfg.seed)] if len(rounds) > 1 else []), rounds[-1]])
-    vae_cfg = replace(variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs), lr=2e-3 if before is None else 5e-4, output_dir=str(folder/'vae'), frame_size=cfg.frame_size, latent_grid=cfg.latent_grid, latent_dim=cfg.latent_dim)
-    folder, device = check_folder(vae_cfg.output_dir), find_device(cfg.device); data = FrameData(eps, vae_cfg, device, 1, vae_cfg.collage)
+    eps = join(
+        [*([some_of(join(rounds[:-1]), rounds[-1].num_frames, cfg.seed)] if len(rounds) > 1 else []), rounds[-1]]
+    )
+    vae_cfg = replace(
+        variant_config(RemedyConfig(env_name=cfg.env_name, seed=cfg.seed), epochs),
+        lr=2e-3 if before is None else 5e-4,
+        output_dir=str(folder / 'vae'),
+        frame_size=cfg.frame_size,
+        latent_grid=cfg.latent_grid,
+        latent_dim=cfg.latent_dim,
+    )
+    folder, device = check_folder(vae_cfg.output_dir), find_device(cfg.device)
+    data = FrameData(eps, vae_cfg, device, 1, vae_cfg.collage)
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, vae_cfg)).to(device)
-    if before is None: vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1), device))
-    else: vae.load_state_dict(before.state_dict())
+    if before is None:
+        vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1), device))
+    else:
+        vae.load_state_dict(before.state_dict())
     fit(vae, VAE.free_energy, data, vae_cfg, 'VAE')
-    return load_vae(folder/'final_model.pt')
+    return load_vae(folder / 'final_model.pt')
+
 
 def believed(
-    cfg:TrainAgentConfig,
-    rounds:list,
-    vae:VAE,
-    known:dict      # what it was last called with, and the beliefs of each round: eyes that have not changed see the same
-)->Beliefs:         # about all frames, in their order
+    cfg: TrainAgentConfig,
+    rounds: list,
+    vae: VAE,
+    known: dict,  # what it was last called with, and the beliefs of each round: eyes that have not changed see the same
+) -> Beliefs:  # about all frames, in their order
     "Encode what was not encoded before."
-    if known.get('vae') is not vae: known.update(vae=vae, parts=[])
-    vae.to(find_device(cfg.device)); known['parts'] += [beliefs_of(vae, e) for e in rounds[len(known['parts']):]]; vae.cpu()
+    if known.get('vae') is not vae:
+        known.update(vae=vae, parts=[])
+    vae.to(find_device(cfg.device))
+    known['parts'] += [beliefs_of(vae, e) for e in rounds[len(known['parts']) :]]
+    vae.cpu()
     lengths = np.concatenate([p.lengths for p in known['parts']])
-    return Beliefs(*(torch.cat([getattr(p, k) for p in known['parts']]) for k in ('mu', 'lv', 'actions', 'outcomes')), np.cumsum(lengths) - lengths, lengths, known['parts'][0].num_actions)
+    return Beliefs(
+        *(torch.cat([getattr(p, k) for p in known['parts']]) for k in ('mu', 'lv', 'actions', 'outcomes')),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        known['parts'][0].num_actions,
+    )
+
 
 def teach_imagination(
-    cfg:TrainAgentConfig,
-    rounds:list,
-    beliefs:Beliefs,    # about all their frames, in their order
+    cfg: TrainAgentConfig,
+    rounds: list,
+    beliefs: Beliefs,  # about all their frames, in their order
     folder,
-    epochs:int,
-    before=None,    # transition model to go on from
-    recent=0        # latest frames, from which half of each batch is drawn; by default none is preferred
-)->TransitionModel:
+    epochs: int,
+    before=None,  # transition model to go on from
+    recent=0,  # latest frames, from which half of each batch is drawn; by default none is preferred
+) -> TransitionModel:
     "Train the transition model of chapter 04 on what was believed about all frames."
     first, device = before is None, find_device(cfg.device)
-    t = TrainTransitionConfig(env_name=cfg.env_name, seed=cfg.seed, epochs=epochs, short=max(1, epochs//2), grow=max(1, epochs//4), steps=cfg.model_steps, length=cfg.model_ahead + cfg.warmup_frames, warmup_frames=cfg.warmup_frames, hidden=cfg.hidden, rare=cfg.rare, hard=cfg.hard, batch_size=cfg.model_batch, outcome_weight=cfg.outcome_weight, lr=3e-3 if first else 1e-3,
-                              latent_dim=cfg.latent_dim, latent_grid=cfg.latent_grid, num_actions=beliefs.num_actions, output_dir=str(folder/'transition'))
+    t = TrainTransitionConfig(
+        env_name=cfg.env_name,
+        seed=cfg.seed,
+        epochs=epochs,
+        short=max(1, epochs // 2),
+        grow=max(1, epochs // 4),
+        steps=cfg.model_steps,
+        length=cfg.model_ahead + cfg.warmup_frames,
+        warmup_frames=cfg.warmup_frames,
+        hidden=cfg.hidden,
+        rare=cfg.rare,
+        hard=cfg.hard,
+        batch_size=cfg.model_batch,
+        outcome_weight=cfg.outcome_weight,
+        lr=3e-3 if first else 1e-3,
+        latent_dim=cfg.latent_dim,
+        latent_grid=cfg.latent_grid,
+        num_actions=beliefs.num_actions,
+        output_dir=str(folder / 'transition'),
+    )
     check_folder(t.output_dir)
     first_of = np.cumsum([0] + [len(e) for e in rounds])
-    split = zip(*(split_of(len(e), t.val_split, cfg.seed + k) if k == 0 or len(e) > 5 else (np.arange(len(e)), np.arange(0)) for k, e in enumerate(rounds)))     # a round of a few long games is all to learn from
+    split = zip(
+        *(
+            split_of(len(e), t.val_split, cfg.seed + k) if k == 0 or len(e) > 5 else (np.arange(len(e)), np.arange(0))
+            for k, e in enumerate(rounds)
+        )
+    )  # a round of a few long games is all to learn from
     train, val = (beliefs.subset(np.concatenate([f + which for f, which in zip(first_of, side)])) for side in split)
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, t)).to(device)
-    if first: model.take_units(train.mu, cfg.rare)
-    else: model.load_state_dict(before.state_dict()); model.weigh(train.mu, cfg.rare)
-    fit(model, TransitionModel.surprise, BeliefData(train, val, t.length, t.batch_size, t.steps, t.short, t.grow, t.warmup_frames+3, cfg.seed, device, cfg.hard, model, recent), t, 'TransitionModel')
-    return load_transition(Path(t.output_dir)/'final_model.pt')
+    if first:
+        model.take_units(train.mu, cfg.rare)
+    else:
+        model.load_state_dict(before.state_dict())
+        model.weigh(train.mu, cfg.rare)
+    fit(
+        model,
+        TransitionModel.surprise,
+        BeliefData(
+            train,
+            val,
+            t.length,
+            t.batch_size,
+            t.steps,
+            t.short,
+            t.grow,
+            t.warmup_frames + 3,
+            cfg.seed,
+            device,
+            cfg.hard,
+            model,
+            recent,
+        ),
+        t,
+        'TransitionModel',
+    )
+    return load_transition(Path(t.output_dir) / 'final_model.pt')
 
 # %% ../nbs/05a_agent.ipynb #bd71eb61
 def look_at(
-    mind:Mind,
-    eps:Episodes,   # play that it has not learned from
-    labelled=None   # a part of it with `ram`, if anything is to be measured by it
-)->dict:
+    mind: Mind,
+    eps: Episodes,  # play that it has not learned from
+    labelled=None,  # a part of it with `ram`, if anything is to be measured by it
+) -> dict:
     "What a mind makes of new play: calibration of the loss it expects, and, in a labelled part, the share of balls that it sees, and of those it imagines rightly, by what becomes of them."
     long_enough = eps.lengths >= mind.model.cfg.warmup_frames + 20
-    if not long_enough.any(): return {}
+    if not long_enough.any():
+        return {}
     scores = score_outcomes(d := imagine(mind.model, mind.vae, eps, 20, 1000))
     out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in scores.items()})
     out['survival_error'] = survival_curve(d).error
     return out | (measure_sight(mind, labelled) if labelled else {})
 
+
 def measure_sight(
-    mind:Mind,
-    eps:Episodes    # play with `ram`
-)->dict:
+    mind: Mind,
+    eps: Episodes,  # play with `ram`
+) -> dict:
     "The share of balls that it sees, and of those it imagines rightly, by what becomes of them; nothing where the game has no labels."
     game, things = find_game(eps.config['env_name'])[1], things_of(eps.config['env_name'])
-    if 'ball' not in things or eps.lengths.max() < mind.model.cfg.warmup_frames + 20: return {}
+    if 'ball' not in things or eps.lengths.max() < mind.model.cfg.warmup_frames + 20:
+        return {}
     d = imagine(mind.model, mind.vae, eps, 20, 1000)
     mind.cpu()
     right = {n: place_errors(d, mind.vae, things['ball'], (5, 10), only=k) for n, k in kinds_of(d, game).items()}
-    return dict(ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'), kinds={n: shares(e).get('imagined') for n, e in right.items()})
+    return dict(
+        ball_recall=sight(see(drawer(mind.vae), eps)).get('ball'),
+        kinds={n: shares(e).get('imagined') for n, e in right.items()},
+    )
 
 # %% ../nbs/05a_agent.ipynb #053678a8
 def to_begin_with(
-    cfg:TrainAgentConfig
-)->tuple:           # the configuration with what a given model decides; and its VAE and itself, or None
+    cfg: TrainAgentConfig,
+) -> tuple:  # the configuration with what a given model decides; and its VAE and itself, or None
     "The transition model that `cfg` names, if any, with its eyes."
     check(not (cfg.model_path and cfg.pretrained), 'Begin with one model: --model_path or --pretrained, not both.')
-    if not (cfg.model_path or cfg.pretrained): return cfg, None
-    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel')); run = from_dict(TrainTransitionConfig, model.settings)
+    if not (cfg.model_path or cfg.pretrained):
+        return cfg, None
+    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel'))
+    run = from_dict(TrainTransitionConfig, model.settings)
     check(run.kind == 'grid', f'An agent begins with a model of the kind grid, not {run.kind}.')
-    taken = ('env_name', 'seed', 'frame_size', 'frame_skip', 'sticky', 'full_actions', 'actions', 'settle', 'latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
+    taken = (
+        'env_name',
+        'seed',
+        'frame_size',
+        'frame_skip',
+        'sticky',
+        'full_actions',
+        'actions',
+        'settle',
+        'latent_grid',
+        'latent_dim',
+        'hidden',
+        'warmup_frames',
+    )
     return replace(cfg, **{k: getattr(run, k) for k in taken}), (load_vae(eyes(run)), model)
+
 
 def check_train_agent(cfg):
     "Raise `InputError` where `cfg`, a `TrainAgentConfig`, makes no sense."
@@ -535,127 +733,189 @@ def check_train_agent(cfg):
 
 # %% ../nbs/05a_agent.ipynb #39b86d5d
 def play_round(
-    cfg:TrainAgentConfig,
-    k:int,              # round, from 0
-    folder,             # of the round
-    mind=None,          # of the round before
-    spent=0,            # agent steps made so far
-    given=None          # what the first round begins with, as `to_begin_with` gives it
-)->tuple:               # `Episodes`, visits (num_frames, A)
+    cfg: TrainAgentConfig,
+    k: int,  # round, from 0
+    folder,  # of the round
+    mind=None,  # of the round before
+    spent=0,  # agent steps made so far
+    given=None,  # what the first round begins with, as `to_begin_with` gives it
+) -> tuple:  # `Episodes`, visits (num_frames, A)
     "The round's games, from its folder or played now; and what the mind makes of them before it learns, in report.json."
-    if not (folder/'report.json').exists():
+    if not (folder / 'report.json').exists():
         limit = cfg.budget - spent
-        if k == 0 and given: eps, visits = play_again(given[1], limit)
+        if k == 0 and given:
+            eps, visits = play_again(given[1], limit)
         else:
             agent = mind and mind.to(find_device(cfg.device)).agent(part_of(AgentConfig, cfg), cfg.seed + k)
             measured = cfg.measure_steps + settle_steps(cfg) if mind and cfg.measure_steps else 0
-            eps, visits = play_steps(cfg, cfg.round_steps if k else cfg.first_steps, limit - measured, 100_000*cfg.seed + 1000*k, agent)
-        eps.save(folder/'episodes.npz')
+            eps, visits = play_steps(
+                cfg, cfg.round_steps if k else cfg.first_steps, limit - measured, 100_000 * cfg.seed + 1000 * k, agent
+            )
+        eps.save(folder / 'episodes.npz')
         buffer = io.BytesIO()
         np.save(buffer, visits.astype(np.float32))
-        write_bytes(folder/'visits.npy', buffer.getvalue())
-        write_json(folder/'report.json', report_of(k, eps, mind, cfg.measure_steps))
-    return load_episodes(folder/'episodes.npz'), np.load(folder/'visits.npy')
+        write_bytes(folder / 'visits.npy', buffer.getvalue())
+        write_json(folder / 'report.json', report_of(k, eps, mind, cfg.measure_steps))
+    return load_episodes(folder / 'episodes.npz'), np.load(folder / 'visits.npy')
 
-def play_again(model, limit:int)->tuple:    # `Episodes`, and visits of nan
+
+def play_again(model, limit: int) -> tuple:  # `Episodes`, and visits of nan
     "The play that a transition model was trained on."
     game = from_dict(CollectConfig, model.settings)
     eps = play(game, limit=limit)
-    check(len(eps) == game.num_episodes and not eps.truncated[eps.starts + eps.lengths - 2][eps.lengths <= game.max_steps].any(),
-          f'The play that the model was trained on takes more than {limit} steps; raise the budget.')
+    check(
+        len(eps) == game.num_episodes
+        and not eps.truncated[eps.starts + eps.lengths - 2][eps.lengths <= game.max_steps].any(),
+        f'The play that the model was trained on takes more than {limit} steps; raise the budget.',
+    )
     return eps, np.full((eps.num_frames, len(eps.action_names)), np.nan)
 
-def report_of(k:int, eps:Episodes, mind, measure_steps:int)->dict:
+
+def report_of(k: int, eps: Episodes, mind, measure_steps: int) -> dict:
     "What a round's play was, the steps that it took, and what the mind of the round before makes of it."
-    report = dict(round=k, steps=int((eps.lengths-1).sum()), steps_made=eps.steps_made, episodes=len(eps), cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
-    if not mind: return report
+    report = dict(
+        round=k,
+        steps=int((eps.lengths - 1).sum()),
+        steps_made=eps.steps_made,
+        episodes=len(eps),
+        cut=int(eps.truncated.sum()),
+        returns=eps.returns.tolist(),
+    )
+    if not mind:
+        return report
     part = labelled(eps, measure_steps) if measure_steps else None
-    if part: report['steps_made'] += part.steps_made
+    if part:
+        report['steps_made'] += part.steps_made
     return report | look_at(mind, eps, part)
 
 # %% ../nbs/05a_agent.ipynb #deff5315
 def learn_round(
-    cfg:TrainAgentConfig,
-    k:int,
+    cfg: TrainAgentConfig,
+    k: int,
     folder,
-    rounds:list,        # `Episodes` of each round so far
-    visits,             # (num_frames, A) of the last round
-    mind=None,          # of the round before
-    given=None,         # VAE and transition model to begin with
-    known=None          # as `believed` keeps it
-)->Mind:
+    rounds: list,  # `Episodes` of each round so far
+    visits,  # (num_frames, A) of the last round
+    mind=None,  # of the round before
+    given=None,  # VAE and transition model to begin with
+    known=None,  # as `believed` keeps it
+) -> Mind:
     "Teach eyes, imagination and habit, or read from the folder what was learned."
-    if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
+    if (folder / 'mind.pt').exists():
+        return load_mind(folder / 'mind.pt')
     vae, model = (mind.vae, mind.model) if mind else given or (None, None)
     eyes, epochs = (cfg.vae_more, cfg.model_more) if mind else (0, 0) if given else (cfg.vae_epochs, cfg.model_epochs)
-    if eyes: vae = teach_eyes(cfg, rounds, folder, eyes, vae)
+    if eyes:
+        vae = teach_eyes(cfg, rounds, folder, eyes, vae)
     beliefs, device = believed(cfg, rounds, vae, {} if known is None else known), find_device(cfg.device)
-    if epochs: model = teach_imagination(cfg, rounds, beliefs, folder, epochs, model, cfg.recent if mind else 0)
-    torch.manual_seed(cfg.seed + k); habit = HABITS[cfg.learn_from](model)
-    if mind: habit.load_state_dict(mind.habit.state_dict())
-    lv_q, earlier = beliefs.lv.mean(0), np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)     # only the last search is worth following
-    if cfg.learn_from == 'play': log = learn_values(habit.to(device), beliefs, cfg, round(cfg.replay*len(visits)), cfg.seed + k)
-    else: log = learn_habit(World(model.to(device), lv_q.to(device), cfg, cfg.seed + k, cfg.repeat, cfg.discount), habit.to(device), beliefs, replace(cfg, habit_steps=cfg.habit_more) if mind else cfg, cfg.seed + k, np.concatenate([earlier, visits]), cfg.recent if mind else 0)
+    if epochs:
+        model = teach_imagination(cfg, rounds, beliefs, folder, epochs, model, cfg.recent if mind else 0)
+    torch.manual_seed(cfg.seed + k)
+    habit = HABITS[cfg.learn_from](model)
+    if mind:
+        habit.load_state_dict(mind.habit.state_dict())
+    lv_q, earlier = (
+        beliefs.lv.mean(0),
+        np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan),
+    )  # only the last search is worth following
+    if cfg.learn_from == 'play':
+        log = learn_values(habit.to(device), beliefs, cfg, round(cfg.replay * len(visits)), cfg.seed + k)
+    else:
+        log = learn_habit(
+            World(model.to(device), lv_q.to(device), cfg, cfg.seed + k, cfg.repeat, cfg.discount),
+            habit.to(device),
+            beliefs,
+            replace(cfg, habit_steps=cfg.habit_more) if mind else cfg,
+            cfg.seed + k,
+            np.concatenate([earlier, visits]),
+            cfg.recent if mind else 0,
+        )
     mind = Mind(vae, model, habit, lv_q).cpu().eval()
-    save_mind(mind, folder/'mind.pt', cfg, log=log)
+    save_mind(mind, folder / 'mind.pt', cfg, log=log)
     return mind
 
+
 def learn_on(
-    cfg:TrainAgentConfig,
-    folder,             # of the run
-    rounds:list,        # `Episodes` of each round
-    mind,               # of the last round
-    known=None          # as `believed` keeps it
-)->Mind:
+    cfg: TrainAgentConfig,
+    folder,  # of the run
+    rounds: list,  # `Episodes` of each round
+    mind,  # of the last round
+    known=None,  # as `believed` keeps it
+) -> Mind:
     "No more play: `model_last` more epochs of imagination and `habit_last` more batches for the habit, if any, or the mind that they made before."
-    if (folder/'mind.pt').exists(): return load_mind(folder/'mind.pt')
-    if not cfg.habit_last and not cfg.model_last: write_bytes(folder/'mind.pt', (folder/f'round_{len(rounds)-1}'/'mind.pt').read_bytes()); return mind
+    if (folder / 'mind.pt').exists():
+        return load_mind(folder / 'mind.pt')
+    if not cfg.habit_last and not cfg.model_last:
+        write_bytes(folder / 'mind.pt', (folder / f'round_{len(rounds) - 1}' / 'mind.pt').read_bytes())
+        return mind
     beliefs, log = believed(cfg, rounds, mind.vae, {} if known is None else known), []
-    if cfg.model_last: mind.model = teach_imagination(cfg, rounds, beliefs, folder, cfg.model_last, mind.model)
+    if cfg.model_last:
+        mind.model = teach_imagination(cfg, rounds, beliefs, folder, cfg.model_last, mind.model)
     mind.to(find_device(cfg.device))
-    if cfg.habit_last and cfg.learn_from == 'play': log = learn_values(mind.habit.train(), beliefs, cfg, cfg.habit_last, cfg.seed + cfg.rounds)
-    elif cfg.habit_last: log = learn_habit(World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds, cfg.repeat, cfg.discount), mind.habit.train(), beliefs, replace(cfg, habit_steps=cfg.habit_last), cfg.seed + cfg.rounds, recent=cfg.recent)
-    save_mind(mind.cpu().eval(), folder/'mind.pt', cfg, log=log)
+    if cfg.habit_last and cfg.learn_from == 'play':
+        log = learn_values(mind.habit.train(), beliefs, cfg, cfg.habit_last, cfg.seed + cfg.rounds)
+    elif cfg.habit_last:
+        log = learn_habit(
+            World(mind.model, mind.lv_q, cfg, cfg.seed + cfg.rounds, cfg.repeat, cfg.discount),
+            mind.habit.train(),
+            beliefs,
+            replace(cfg, habit_steps=cfg.habit_last),
+            cfg.seed + cfg.rounds,
+            recent=cfg.recent,
+        )
+    save_mind(mind.cpu().eval(), folder / 'mind.pt', cfg, log=log)
     return mind
 
 # %% ../nbs/05a_agent.ipynb #5d9dd6b4
 def train_agent(cfg):
     "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
-    cfg, given = to_begin_with(cfg); check_train_agent(cfg)
+    cfg, given = to_begin_with(cfg)
+    check_train_agent(cfg)
     folder, mind, kept, known = open_run(cfg), None, [], {}
-    write_json(folder/'config.json', asdict(cfg))
+    write_json(folder / 'config.json', asdict(cfg))
     for k in range(cfg.rounds):
-        reports = [read_json(folder/f'round_{j}'/'report.json') for j in range(k)]
+        reports = [read_json(folder / f'round_{j}' / 'report.json') for j in range(k)]
         spent = sum(r.get('steps_made', r['steps']) for r in reports)
-        if kept and spent + cfg.round_steps + cfg.measure_steps > cfg.budget: break     # a whole round would not fit any more
-        here, start, done = check_folder(folder/f'round_{k}'), time.process_time(), (folder/f'round_{k}'/'mind.pt').exists()
+        if kept and spent + cfg.round_steps + cfg.measure_steps > cfg.budget:
+            break  # a whole round would not fit any more
+        here, start, done = (
+            check_folder(folder / f'round_{k}'),
+            time.process_time(),
+            (folder / f'round_{k}' / 'mind.pt').exists(),
+        )
         try:
             eps, visits = play_round(cfg, k, here, mind, spent, given)
             kept.append(eps)
             mind = learn_round(cfg, k, here, kept, visits, mind, given, known)
-        finally:        # what a sitting that was stopped has taken counts too
-            if not done and (here/'report.json').exists(): report_time(here, start)
-        print(round_line(read_json(here/'report.json')), flush=True)
+        finally:  # what a sitting that was stopped has taken counts too
+            if not done and (here / 'report.json').exists():
+                report_time(here, start)
+        print(round_line(read_json(here / 'report.json')), flush=True)
         last = here
-    start, done = time.process_time(), (folder/'mind.pt').exists()
+    start, done = time.process_time(), (folder / 'mind.pt').exists()
     mind = learn_on(cfg, folder, kept, mind, known)
-    if not done: report_time(last, start)
-    print(f"Done: {folder/'mind.pt'}. Next: aif_play --model_path {folder/'mind.pt'}")
+    if not done:
+        report_time(last, start)
+    print(f"Done: {folder / 'mind.pt'}. Next: aif_play --model_path {folder / 'mind.pt'}")
     return mind
+
 
 def report_time(folder, start):
     "Add the computing time since `start` to a round's report."
-    report = read_json(folder/'report.json')
-    write_json(folder/'report.json', report | dict(core_seconds=report.get('core_seconds', 0) + time.process_time() - start))
+    report = read_json(folder / 'report.json')
+    write_json(
+        folder / 'report.json', report | dict(core_seconds=report.get('core_seconds', 0) + time.process_time() - start)
+    )
 
-def round_line(r:dict)->str:
+
+def round_line(r: dict) -> str:
     "A round's report as a line."
     seen = f", ball seen {r['ball_recall']['value']:.1%}" if r.get('ball_recall') else ''
     right = [f"{n} {k['5']['value']:.0%}" for n, k in r.get('kinds', {}).items() if k and '5' in k]
     after = f", right 5 steps ahead: {', '.join(right)}" if right else ''
     loss = f", calibration error of loss {r['outcomes']['loss']['calibration_error']:.3f}" if 'outcomes' in r else ''
     cut = f" ({r['cut']} cut)" if r.get('cut') else ''
-    return f"round {r['round']}: {r['steps']} steps, {r['episodes']} games{cut}, mean return {np.mean(r['returns']):.1f}{loss}{seen}{after}, {r['core_seconds']/60:.1f} core-minutes"
+    return f"round {r['round']}: {r['steps']} steps, {r['episodes']} games{cut}, mean return {np.mean(r['returns']):.1f}{loss}{seen}{after}, {r['core_seconds'] / 60:.1f} core-minutes"
+
 
 aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 
@@ -663,324 +923,520 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent')(train_agent)
 @dataclass
 class AsTrainedConfig(AgentConfig):
     "How a trained agent acts. What is None is as it was in training, and read from the agent's file."
-    discount:PositiveFraction = None    # of G, per step
-    want_reward:Finite = None           # preference for a reward over none, nats
-    want_loss:Finite = None             # preference for losing a life or a point over not losing it, nats
-    risk:Finite = None                  # weight of risk
-    state_information:Finite = None     # weight of what will be learned about the state, per nat
-    parameter_information:Finite = None # weight of what will be learned about the parameters, per nat
-    horizon:Annotated[int, Bounds(1, 1000)] = None  # T, decisions that policies are imagined for
-    hold_actions:str = None             # numbers of the actions that policies hold, separated by commas
-    repeat:Annotated[int, Bounds(1, 100)] = None    # frames for which an action is held
-    num_simulations:Simulations = 25    # N, steps imagined for one decision
+
+    discount: PositiveFraction = None  # of G, per step
+    want_reward: Finite = None  # preference for a reward over none, nats
+    want_loss: Finite = None  # preference for losing a life or a point over not losing it, nats
+    risk: Finite = None  # weight of risk
+    state_information: Finite = None  # weight of what will be learned about the state, per nat
+    parameter_information: Finite = None  # weight of what will be learned about the parameters, per nat
+    horizon: Annotated[int, Bounds(1, 1000)] = None  # T, decisions that policies are imagined for
+    hold_actions: str = None  # numbers of the actions that policies hold, separated by commas
+    repeat: Annotated[int, Bounds(1, 100)] = None  # frames for which an action is held
+    num_simulations: Simulations = 25  # N, steps imagined for one decision
+
 
 @dataclass
 class PlayConfig(AsTrainedConfig):
-    model_path:str = ''                 # mind.pt of a trained agent
-    pretrained:str = ''                 # or the name of shipped weights, breakout or pong
-    episodes:Count = 1                  # whole games to play
-    max_steps:Count = 3000              # agent steps after which a game is cut
-    seed:Seed = 2_000_042               # of the games
-    gif_frames:Count = 400              # frames of the animation, at most
-    output_dir:str = 'outputs/play'     # where to write play.gif and play.json
+    model_path: str = ''  # mind.pt of a trained agent
+    pretrained: str = ''  # or the name of shipped weights, breakout or pong
+    episodes: Count = 1  # whole games to play
+    max_steps: Count = 3000  # agent steps after which a game is cut
+    seed: Seed = 2_000_042  # of the games
+    gif_frames: Count = 400  # frames of the animation, at most
+    output_dir: str = 'outputs/play'  # where to write play.gif and play.json
 
-CHOSEN_BY = dict(posterior='Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)')  # what an agent chooses by, in a word
+
+CHOSEN_BY = dict(
+    posterior='Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)'
+)  # what an agent chooses by, in a word
 
 # %% ../nbs/05a_agent.ipynb #ce58f815
 def terms_of_actions(
-    agent:MCTSAgent,
-    state       # (z, h) of one moment, one row each
-)->tuple:       # terms of G, (A,) nats each; probabilities of reward and loss (A, 2)
+    agent: MCTSAgent,
+    state,  # (z, h) of one moment, one row each
+) -> tuple:  # terms of G, (A,) nats each; probabilities of reward and loss (A, 2)
     "What one step under each action is worth, term by term, those that have no weight included."
-    A, all_terms = agent.model.cfg.num_actions, replace(agent.world.prefer, state_information=1., parameter_information=1.)
-    _, terms, p = World(agent.model, agent.world.lv_q, all_terms).imagine(tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A))
+    A, all_terms = (
+        agent.model.cfg.num_actions,
+        replace(agent.world.prefer, state_information=1.0, parameter_information=1.0),
+    )
+    _, terms, p = World(agent.model, agent.world.lv_q, all_terms).imagine(
+        tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A)
+    )
     return terms, p
 
 # %% ../nbs/05a_agent.ipynb #51e08186
 class Watcher:
     "A policy that remembers, for one of its games, what spoke for each action and the terms of its G, frame by frame."
-    def __init__(self, agent, slot=0): self.agent, self.slot, self.log, self.over = agent, slot, [], False
+
+    def __init__(self, agent, slot=0):
+        self.agent, self.slot, self.log, self.over = agent, slot, [], False
+
     def __call__(self, frames):
         a, me = self.agent(frames), self.agent
         if not self.over:
-            terms, _ = terms_of_actions(me, tuple(s[self.slot:self.slot+1] for s in me.state))
-            self.log.append(dict(share=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}))
+            terms, _ = terms_of_actions(me, tuple(s[self.slot : self.slot + 1] for s in me.state))
+            self.log.append(
+                dict(
+                    share=me.share[self.slot].tolist(), a=int(a[self.slot]), **{k: v.tolist() for k, v in terms.items()}
+                )
+            )
         return a
+
     def told(self, actions, fresh):
-        if self.log and not self.over: self.log[-1]['a'] = int(actions[self.slot])
-        self.agent.told(actions, fresh); self.over |= bool(fresh[self.slot])
+        if self.log and not self.over:
+            self.log[-1]['a'] = int(actions[self.slot])
+        self.agent.told(actions, fresh)
+        self.over |= bool(fresh[self.slot])
 
 # %% ../nbs/05a_agent.ipynb #b76ed9f0
 @torch.no_grad()
 def watch(
-    mind:Mind,
-    eps:Episodes,
-    log:list,       # of the first episode, as `Watcher` keeps it
-    ahead=8,        # frames between imagining a moment and the moment
-    most=400,       # frames
-    chosen='Q(a)'   # name of what it chose by
-)->bytes:           # a GIF's content
+    mind: Mind,
+    eps: Episodes,
+    log: list,  # of the first episode, as `Watcher` keeps it
+    ahead=8,  # frames between imagining a moment and the moment
+    most=400,  # frames
+    chosen='Q(a)',  # name of what it chose by
+) -> bytes:  # a GIF's content
     "Real, reconstructed, imagined; and what spoke for each action."
     W, n = mind.model.cfg.warmup_frames, min(len(log), most)
-    one = eps.subset([0]); b = beliefs_of(mind.vae, one)
-    last = np.arange(W-1, max(W, n - ahead)); rows = torch.as_tensor(last[:, None] + np.arange(1-W, ahead+1))
+    one = eps.subset([0])
+    b = beliefs_of(mind.vae, one)
+    last = np.arange(W - 1, max(W, n - ahead))
+    rows = torch.as_tensor(last[:, None] + np.arange(1 - W, ahead + 1))
     rows = rows[(rows < len(b.mu)).all(1)]
-    dreams = torch.cat([mind.model.rollout(b.mu[r[:, :W]], b.actions[r[:, :-1]].clamp_min(0))[0].mean(0)[:, -1] for r in rows.split(100)]) if len(rows) else b.mu[:0]
-    real, drawn, dreamt = one.frames[one.rows()][:n], to_uint8(torch.cat([mind.vae.draw(z) for z in b.mu[:n].split(250)])), np.full((n, *one.frames.shape[1:]), 60, np.uint8)
-    start = W-1+ahead; dreamt[start:start+len(dreams)] = to_uint8(torch.cat([mind.vae.draw(z) for z in dreams.split(250)]))[:max(0, n-start)] if len(dreams) else dreamt[:0]
+    dreams = (
+        torch.cat(
+            [
+                mind.model.rollout(b.mu[r[:, :W]], b.actions[r[:, :-1]].clamp_min(0))[0].mean(0)[:, -1]
+                for r in rows.split(100)
+            ]
+        )
+        if len(rows)
+        else b.mu[:0]
+    )
+    real, drawn, dreamt = (
+        one.frames[one.rows()][:n],
+        to_uint8(torch.cat([mind.vae.draw(z) for z in b.mu[:n].split(250)])),
+        np.full((n, *one.frames.shape[1:]), 60, np.uint8),
+    )
+    start = W - 1 + ahead
+    dreamt[start : start + len(dreams)] = (
+        to_uint8(torch.cat([mind.vae.draw(z) for z in dreams.split(250)]))[: max(0, n - start)]
+        if len(dreams)
+        else dreamt[:0]
+    )
     gap = np.full_like(real[:, :, :2], 255)
     panels = np.concatenate([real, gap, drawn, gap, dreamt], 2)
     head = np.repeat(label(['real', 'reconstructed', f'dreamt {ahead} ago'], panels.shape[2])[None], n, 0)
-    return gif_bytes(np.concatenate([head, panels, bars(log[:n], eps.action_names, panels.shape[2], chosen=chosen)], 1), scale=2)
+    return gif_bytes(
+        np.concatenate([head, panels, bars(log[:n], eps.action_names, panels.shape[2], chosen=chosen)], 1), scale=2
+    )
 
-def label(names, width, height=12)->np.ndarray:     # (height, width, 3) uint8
+
+def label(names, width, height=12) -> np.ndarray:  # (height, width, 3) uint8
     "Names side by side, as a strip of a picture."
     image = Image.new('RGB', (width, height), 'white')
-    for i, name in enumerate(names): ImageDraw.Draw(image).text((i*width/len(names) + 2, 0), name, fill='black', font_size=9)
+    for i, name in enumerate(names):
+        ImageDraw.Draw(image).text((i * width / len(names) + 2, 0), name, fill='black', font_size=9)
     return np.array(image)
 
 # %% ../nbs/05a_agent.ipynb #ff4e32ee
 def bars(
-    log,            # as `Watcher` keeps it
-    names,          # of the actions
-    width,          # pixels
+    log,  # as `Watcher` keeps it
+    names,  # of the actions
+    width,  # pixels
     height=26,
-    chosen='Q(a)'   # name of what it chose by
-)->np.ndarray:      # (n, height, width, 3) uint8
+    chosen='Q(a)',  # name of what it chose by
+) -> np.ndarray:  # (n, height, width, 3) uint8
     "For each frame: a group of bars for what it chose by and for each term, one bar an action; the action taken is red."
     groups = dict(share=chosen, risk='risk', state_information='info on z', parameter_information='on theta')
     lows, out = {k: (min(min(l[k]) for l in log), max(max(l[k]) for l in log)) for k in groups} | dict(share=(0, 1)), []
     for l in log:
-        image = Image.fromarray(np.concatenate([label(groups.values(), width), np.full((height-12, width, 3), 255, np.uint8)])); draw, w = ImageDraw.Draw(image), width/len(groups)
+        image = Image.fromarray(
+            np.concatenate([label(groups.values(), width), np.full((height - 12, width, 3), 255, np.uint8)])
+        )
+        draw, w = ImageDraw.Draw(image), width / len(groups)
         for g, k in enumerate(groups):
-            low, high = lows[k]; n = len(names); bar = (w-8)/n
+            low, high = lows[k]
+            n = len(names)
+            bar = (w - 8) / n
             for a, v in enumerate(l[k]):
-                x, y = g*w + 3 + a*bar, (height-13)*(v-low)/max(high-low, 1e-9)
-                draw.rectangle([x, height-2-y, x+bar-2, height-1], fill=(200, 60, 40) if a == l['a'] else (150, 170, 200))
+                x, y = g * w + 3 + a * bar, (height - 13) * (v - low) / max(high - low, 1e-9)
+                draw.rectangle(
+                    [x, height - 2 - y, x + bar - 2, height - 1], fill=(200, 60, 40) if a == l['a'] else (150, 170, 200)
+                )
         out.append(np.array(image))
     return np.stack(out)
 
 # %% ../nbs/05a_agent.ipynb #df204c9b
-def player_path(cfg)->Path: # file
+def player_path(cfg) -> Path:  # file
     "The mind that `cfg` names by `model_path` or `pretrained`."
-    check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one agent: --pretrained breakout, or --model_path outputs/agent/mind.pt.')
+    check(
+        bool(cfg.model_path) != bool(cfg.pretrained),
+        'Name one agent: --pretrained breakout, or --model_path outputs/agent/mind.pt.',
+    )
     return Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Mind')
 
-def game_of(
-    mind:Mind,
-    **changes
-)->CollectConfig:
+
+def game_of(mind: Mind, **changes) -> CollectConfig:
     "The game that a mind was trained on, at its protocol."
     return replace(from_dict(CollectConfig, mind.settings), **changes)
 
+
 def acting(
-    mind:Mind,
-    cfg     # an `AsTrainedConfig`
-)->AgentConfig:
+    mind: Mind,
+    cfg,  # an `AsTrainedConfig`
+) -> AgentConfig:
     "How to act by `cfg`: what it leaves open is as in training."
-    trained, left_open = from_dict(AgentConfig, mind.settings), [f.name for f in fields(AsTrainedConfig) if f.default is None]
+    trained, left_open = (
+        from_dict(AgentConfig, mind.settings),
+        [f.name for f in fields(AsTrainedConfig) if f.default is None],
+    )
     chosen = {k: getattr(cfg, k) for k in left_open}
-    act = AgentConfig(**{f.name: getattr(cfg, f.name) for f in fields(AgentConfig)} | {k: getattr(trained, k) if v is None else v for k, v in chosen.items()})
+    act = AgentConfig(
+        **{f.name: getattr(cfg, f.name) for f in fields(AgentConfig)}
+        | {k: getattr(trained, k) if v is None else v for k, v in chosen.items()}
+    )
     check_agent(act, mind.model.cfg.num_actions)
     return act
+
 
 def play_games(cfg):
     "Let a trained agent play: prints the return of each game, and writes an animation of what was there, what it saw, and what it imagined."
     check_bounds(cfg)
-    path = player_path(cfg); mind = load_mind(path); act = acting(mind, cfg); folder = check_folder(cfg.output_dir)
+    path = player_path(cfg)
+    mind = load_mind(path)
+    act = acting(mind, cfg)
+    folder = check_folder(cfg.output_dir)
     watcher = Watcher(mind.agent(act, cfg.seed))
     start = time.perf_counter()
-    eps = play(game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, num_envs=min(8, cfg.episodes)), watcher)
-    for i, (r, n) in enumerate(zip(eps.returns, eps.lengths)): print(f'game {i+1}: return {r:g} in {n-1} steps')
+    eps = play(
+        game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, num_envs=min(8, cfg.episodes)),
+        watcher,
+    )
+    for i, (r, n) in enumerate(zip(eps.returns, eps.lengths)):
+        print(f'game {i + 1}: return {r:g} in {n - 1} steps')
     seconds = time.perf_counter() - start
-    print(f"mean return {eps.returns.mean():.1f} over {len(eps)} game{'s'*(len(eps) > 1)}; {1000*seconds/eps.num_frames:.1f} ms a step")
-    write_bytes(folder/'play.gif', watch(mind, eps, watcher.log, most=cfg.gif_frames, chosen=CHOSEN_BY[cfg.choose_by]))
-    write_json(folder/'play.json', dict(returns=eps.returns.tolist(), lengths=(eps.lengths-1).tolist(), config=asdict(cfg) | asdict(act), sha256=file_hash(path), first_game=watcher.log))
-    print(f"The first game, real | reconstructed | imagined 8 frames before, is {folder/'play.gif'}; what it chose by ({CHOSEN_BY[cfg.choose_by]}) and the terms of G are in {folder/'play.json'}.")
+    print(
+        f"mean return {eps.returns.mean():.1f} over {len(eps)} game{'s' * (len(eps) > 1)}; {1000 * seconds / eps.num_frames:.1f} ms a step"
+    )
+    write_bytes(
+        folder / 'play.gif', watch(mind, eps, watcher.log, most=cfg.gif_frames, chosen=CHOSEN_BY[cfg.choose_by])
+    )
+    write_json(
+        folder / 'play.json',
+        dict(
+            returns=eps.returns.tolist(),
+            lengths=(eps.lengths - 1).tolist(),
+            config=asdict(cfg) | asdict(act),
+            sha256=file_hash(path),
+            first_game=watcher.log,
+        ),
+    )
+    print(
+        f"The first game, real | reconstructed | imagined 8 frames before, is {folder / 'play.gif'}; what it chose by ({CHOSEN_BY[cfg.choose_by]}) and the terms of G are in {folder / 'play.json'}."
+    )
     return eps
+
 
 aif_play = command(PlayConfig, 'aif_play')(play_games)
 
 # %% ../nbs/05a_agent.ipynb #c0afc641
 @dataclass
 class CalibrateConfig:
-    model_path:str = ''                 # mind.pt of a trained agent
-    pretrained:str = ''                 # or the name of shipped weights, breakout or pong
-    episodes:Annotated[int, Bounds(8, 10_000)] = 60     # games to play; half of them to train on, half to measure on
-    max_steps:Count = 3000              # agent steps after which a game is cut
-    seed:Seed = 4_000_042               # of the games
-    outcome_epochs:Count = 16           # passes of the layer that reads outcomes
-    windows:Annotated[int, Bounds(10, 1_000_000)] = 4000    # of 20 imagined steps, to measure on
-    output_dir:str = 'outputs/calibrate'    # where to write the agent with its new layer, and the figure
-    results_dir:str = ''                # where to write survival_GAME.json; nowhere by default
+    model_path: str = ''  # mind.pt of a trained agent
+    pretrained: str = ''  # or the name of shipped weights, breakout or pong
+    episodes: Annotated[int, Bounds(8, 10_000)] = 60  # games to play; half of them to train on, half to measure on
+    max_steps: Count = 3000  # agent steps after which a game is cut
+    seed: Seed = 4_000_042  # of the games
+    outcome_epochs: Count = 16  # passes of the layer that reads outcomes
+    windows: Annotated[int, Bounds(10, 1_000_000)] = 4000  # of 20 imagined steps, to measure on
+    output_dir: str = 'outputs/calibrate'  # where to write the agent with its new layer, and the figure
+    results_dir: str = ''  # where to write survival_GAME.json; nowhere by default
 
 # %% ../nbs/05a_agent.ipynb #41c0fb5e
 def refit_outcomes(
-    mind:Mind,
-    eps:Episodes,   # its own play; a fifth of the games is held out
-    folder,         # for the training's checkpoints
-    epochs:int,     # passes
-    seed=0
+    mind: Mind,
+    eps: Episodes,  # its own play; a fifth of the games is held out
+    folder,  # for the training's checkpoints
+    epochs: int,  # passes
+    seed=0,
 ):
     "Train the layer that reads outcomes, and nothing else of the mind, on what the model imagines of its own play."
-    settings = {f.name: mind.settings['model'][f.name] for f in fields(TransitionConfig) if f.name in mind.settings['model']}
-    cfg = TrainTransitionConfig(**settings, env_name=eps.config['env_name'], seed=seed, outcome_epochs=epochs, checkpoint_freq=epochs, output_dir=str(check_folder(folder)))
+    settings = {
+        f.name: mind.settings['model'][f.name] for f in fields(TransitionConfig) if f.name in mind.settings['model']
+    }
+    cfg = TrainTransitionConfig(
+        **settings,
+        env_name=eps.config['env_name'],
+        seed=seed,
+        outcome_epochs=epochs,
+        checkpoint_freq=epochs,
+        output_dir=str(check_folder(folder)),
+    )
     train, val = (beliefs_of(mind.vae, part) for part in split_episodes(eps, 0.2, seed))
     teach_outcomes(mind.model, train, val, cfg)
     mind.eval()
+
 
 def calibrate(cfg):
     "Train an agent's layer that reads outcomes on its own play, and measure how long nothing is lost, foretold and observed."
     check_bounds(cfg)
     path = player_path(cfg)
     mind = load_mind(path)
-    check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
+    check(
+        cfg.seed != mind.settings['seed'],
+        f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.',
+    )
     folder = check_folder(cfg.output_dir)
-    if cfg.results_dir: check_folder(cfg.results_dir)
+    if cfg.results_dir:
+        check_folder(cfg.results_dir)
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     own, fresh = split_episodes(play(game, mind.agent(AgentConfig(choose_by='habit'), cfg.seed)), 0.5, cfg.seed)
     measure = lambda: survival_curve(imagine(mind.model, mind.vae, fresh, 20, cfg.windows))
     before = measure()
     refit_outcomes(mind, own, folder, cfg.outcome_epochs, cfg.seed)
     curves = dict(before=before, after=measure())
-    save_checkpoint(folder/'mind.pt', 'Mind', mind.settings, mind.state_dict())
-    save_figure(folder/'survival.png', plot_survival(curves))
+    save_checkpoint(folder / 'mind.pt', 'Mind', mind.settings, mind.state_dict())
+    save_figure(folder / 'survival.png', plot_survival(curves))
     name = find_game(game.env_name)[1]
-    out = dict(env_name=game.env_name, seed=mind.settings['seed'], games=len(fresh), curves={k: dict(predicted=c.predicted.tolist(), observed=c.observed.tolist(), error=c.error) for k, c in curves.items()})
-    if cfg.results_dir: write_json(Path(cfg.results_dir)/f'survival_{name}.json', out | provenance())
-    for when, c in curves.items(): print(f'{when}: nothing lost within 20 steps in {c.observed[-1]:.1%}, foretold {c.predicted[-1]:.1%}; off by {c.error:.3f} at most')
-    print(f"The agent with its new layer is {folder/'mind.pt'}.")
+    out = dict(
+        env_name=game.env_name,
+        seed=mind.settings['seed'],
+        games=len(fresh),
+        curves={
+            k: dict(predicted=c.predicted.tolist(), observed=c.observed.tolist(), error=c.error)
+            for k, c in curves.items()
+        },
+    )
+    if cfg.results_dir:
+        write_json(Path(cfg.results_dir) / f'survival_{name}.json', out | provenance())
+    for when, c in curves.items():
+        print(
+            f'{when}: nothing lost within 20 steps in {c.observed[-1]:.1%}, foretold {c.predicted[-1]:.1%}; off by {c.error:.3f} at most'
+        )
+    print(f"The agent with its new layer is {folder / 'mind.pt'}.")
     return out
+
 
 aif_calibrate = command(CalibrateConfig, 'aif_calibrate')(calibrate)
 
 # %% ../nbs/05a_agent.ipynb #254d48c3
 class Decision:
     "The search behind one decision, to walk through from the frame that was seen."
-    def __init__(self,
-        agent:MCTSAgent,    # one that has just acted by search
-        names,              # of the actions
-        slot=0              # which of its games
+
+    def __init__(
+        self,
+        agent: MCTSAgent,  # one that has just acted by search
+        names,  # of the actions
+        slot=0,  # which of its games
     ):
         check(hasattr(agent, 'tree'), 'There is no tree to walk through: let the agent act by search first.')
         self.agent, self.tree, self.names, self.slot, self.path = agent, agent.tree, list(names), slot, []
 
     @property
-    def node(self)->int: return self._follow(self.path)
+    def node(self) -> int:
+        return self._follow(self.path)
+
     def _follow(self, path):
         node = 0
-        for a in path: node = self.tree.children[self.slot, node, a]
+        for a in path:
+            node = self.tree.children[self.slot, node, a]
         return int(node)
-    def go(self, a:int):
+
+    def go(self, a: int):
         "Follow an action that the search has tried here."
         check(self.tree.children[self.slot, self.node, a] >= 0, f'The search has not tried {self.names[a]} here.')
         self.path.append(a)
+
     def up(self):
         "One step back."
         self.path = self.path[:-1]
-    def state(self, node): return tuple(s[self.slot, node][None] for s in self.tree.states)
-    def frame(self, node=None)->np.ndarray:     # (H, W, 3) uint8
+
+    def state(self, node):
+        return tuple(s[self.slot, node][None] for s in self.tree.states)
+
+    def frame(self, node=None) -> np.ndarray:  # (H, W, 3) uint8
         "What is seen, or imagined, at a node."
-        with torch.no_grad(): return to_uint8(self.agent.vae.draw(self.state(self.node if node is None else node)[0]))[0]
+        with torch.no_grad():
+            return to_uint8(self.agent.vae.draw(self.state(self.node if node is None else node)[0]))[0]
 
 # %% ../nbs/05a_agent.ipynb #98c663e9
 @patch
-def table(self:Decision)->dict:     # name -> (A,) numbers; `G below` is nan for what was never tried
+def table(self: Decision) -> dict:  # name -> (A,) numbers; `G below` is nan for what was never tried
     "What speaks for each action here."
-    n, t = self.node, self.tree; visits = t.visits[self.slot, n]
+    n, t = self.node, self.tree
+    visits = t.visits[self.slot, n]
     terms, p = terms_of_actions(self.agent, self.state(n))
-    below = np.where(visits > 0, t.total[self.slot, n]/np.maximum(visits, 1), np.nan)
-    return {'habit': t.prior[self.slot, n], 'visits': visits, 'G below': below, 'posterior': t.posterior(np.full(len(t.envs), n))[self.slot], **{k.replace('_', ' '): v.numpy() for k, v in terms.items()}, 'reward': p[:, 0].numpy(), 'loss': p[:, 1].numpy()}
+    below = np.where(visits > 0, t.total[self.slot, n] / np.maximum(visits, 1), np.nan)
+    return {
+        'habit': t.prior[self.slot, n],
+        'visits': visits,
+        'G below': below,
+        'posterior': t.posterior(np.full(len(t.envs), n))[self.slot],
+        **{k.replace('_', ' '): v.numpy() for k, v in terms.items()},
+        'reward': p[:, 0].numpy(),
+        'loss': p[:, 1].numpy(),
+    }
+
 
 @patch
-def best_path(self:Decision)->list:     # nodes
+def best_path(self: Decision) -> list:  # nodes
     "From the root, the most visited action at each node."
     nodes, t = [0], self.tree
-    while t.visits[self.slot, nodes[-1]].any(): nodes.append(int(t.children[self.slot, nodes[-1], t.visits[self.slot, nodes[-1]].argmax()]))
+    while t.visits[self.slot, nodes[-1]].any():
+        nodes.append(int(t.children[self.slot, nodes[-1], t.visits[self.slot, nodes[-1]].argmax()]))
     return nodes
 
 # %% ../nbs/05a_agent.ipynb #bc7df2f0
-def decision_text(d:Decision)->str:
+def decision_text(d: Decision) -> str:
     "The table as text, an action a line."
     t = d.table()
     form = dict(habit='.2f', posterior='.2f', visits='d', reward='.1%', loss='.1%')
-    return '\n'.join([f"{'':<12}" + ''.join(f'{k:>24}' for k in t)] + [f'{name:<12}' + ''.join(f'{v[a]:>24{form.get(k, ".3f")}}' for k, v in t.items()) for a, name in enumerate(d.names)])
+    return '\n'.join(
+        [f"{'':<12}" + ''.join(f'{k:>24}' for k in t)]
+        + [
+            f'{name:<12}' + ''.join(f'{v[a]:>24{form.get(k, ".3f")}}' for k, v in t.items())
+            for a, name in enumerate(d.names)
+        ]
+    )
 
 # %% ../nbs/05a_agent.ipynb #9ca37684
-def decision_widget(
-    d:Decision
-):              # an ipywidgets box
+def decision_widget(d: Decision):  # an ipywidgets box
     "Walk through one decision: the frame at a node, what spoke for each action there, and a button for each that was tried."
-    picture, text, where, back = widgets.Image(format='png', width=256, height=256), widgets.HTML(), widgets.HTML(), widgets.Button(description='one step back')
+    picture, text, where, back = (
+        widgets.Image(format='png', width=256, height=256),
+        widgets.HTML(),
+        widgets.HTML(),
+        widgets.Button(description='one step back'),
+    )
     buttons = [widgets.Button(description=n) for n in d.names]
+
     def show():
         picture.value, text.value = png_bytes(d.frame()), f'<pre>{decision_text(d)}</pre>'
-        where.value = ' &rarr; '.join(['seen', *(d.names[a].lower() for a in d.path)]); back.disabled = not d.path
-        for a, b in enumerate(buttons): b.disabled = bool(d.tree.children[d.slot, d.node, a] < 0)
+        where.value = ' &rarr; '.join(['seen', *(d.names[a].lower() for a in d.path)])
+        back.disabled = not d.path
+        for a, b in enumerate(buttons):
+            b.disabled = bool(d.tree.children[d.slot, d.node, a] < 0)
+
     def walk(a):
-        def click(button): d.go(a); show()
+        def click(button):
+            d.go(a)
+            show()
+
         return click
-    def step_back(button): d.up(); show()
-    for a, b in enumerate(buttons): b.on_click(walk(a))
-    back.on_click(step_back); show()
+
+    def step_back(button):
+        d.up()
+        show()
+
+    for a, b in enumerate(buttons):
+        b.on_click(walk(a))
+    back.on_click(step_back)
+    show()
     return widgets.VBox([where, widgets.HBox([picture, widgets.VBox([*buttons, back])]), text])
 
 # %% ../nbs/05a_agent.ipynb #0bd5fe46
-def tree_layout(d:Decision)->tuple:     # a list of (parent, child, action), one an edge; a dictionary from node to (depth, height)
+def tree_layout(
+    d: Decision,
+) -> tuple:  # a list of (parent, child, action), one an edge; a dictionary from node to (depth, height)
     "Where to draw the nodes: depth along x, leaves one below the other along y."
     edges, at, leaves = [], {}, 0
+
     def place(node, depth):
         nonlocal leaves
         below = [(a, int(c)) for a, c in enumerate(d.tree.children[d.slot, node]) if c >= 0]
-        for a, c in below: edges.append((node, c, a)); place(c, depth+1)
-        if not below: leaves += 1
+        for a, c in below:
+            edges.append((node, c, a))
+            place(c, depth + 1)
+        if not below:
+            leaves += 1
         at[node] = depth, np.mean([at[c][1] for _, c in below]) if below else -leaves
+
     place(0, 0)
     return edges, at
 
-def plot_tree(ax, d:Decision):
+
+def plot_tree(ax, d: Decision):
     "The tree: a line's width is the share of visits, its colour the action."
-    edges, at = tree_layout(d); visits = d.tree.visits[d.slot]
+    edges, at = tree_layout(d)
+    visits = d.tree.visits[d.slot]
     for parent, child, a in edges:
         (x0, y0), (x1, y1) = at[parent], at[child]
-        ax.plot([x0, x1], [y0, y1], color=COLOURS[a % len(COLOURS)], lw=0.6 + 7*visits[parent, a]/visits[0].sum(), solid_capstyle='round')
-    best = d.best_path(); ax.plot(*zip(*(at[n] for n in best)), 'o', color='0.15', ms=3)
-    for a, name in enumerate(d.names): ax.plot([], [], color=COLOURS[a % len(COLOURS)], lw=3, label=name.lower())
-    ax.legend(loc='lower left', fontsize=7); ax.set(title='the tree: width = visits', xlabel='steps ahead', yticks=[]); ax.grid(False); ax.spines['left'].set_visible(False)
+        ax.plot(
+            [x0, x1],
+            [y0, y1],
+            color=COLOURS[a % len(COLOURS)],
+            lw=0.6 + 7 * visits[parent, a] / visits[0].sum(),
+            solid_capstyle='round',
+        )
+    best = d.best_path()
+    ax.plot(*zip(*(at[n] for n in best)), 'o', color='0.15', ms=3)
+    for a, name in enumerate(d.names):
+        ax.plot([], [], color=COLOURS[a % len(COLOURS)], lw=3, label=name.lower())
+    ax.legend(loc='lower left', fontsize=7)
+    ax.set(title='the tree: width = visits', xlabel='steps ahead', yticks=[])
+    ax.grid(False)
+    ax.spines['left'].set_visible(False)
 
 # %% ../nbs/05a_agent.ipynb #41be9249
 def plot_decision(
-    d:Decision,
-    real=None       # (H, W, 3) the frame itself, if it is to be shown beside what the agent sees
-):                  # the figure
+    d: Decision,
+    real=None,  # (H, W, 3) the frame itself, if it is to be shown beside what the agent sees
+):  # the figure
     "The frame, the tree, what spoke for each action at the root, and what is imagined along the most visited path."
     figure_style()
     nodes, t = d.best_path(), d.table()
-    fig = plt.figure(figsize=(11, 6)); top, bottom = fig.subfigures(2, 1, height_ratios=[2, 1.1])
+    fig = plt.figure(figsize=(11, 6))
+    top, bottom = fig.subfigures(2, 1, height_ratios=[2, 1.1])
     seen, tree, *bars = top.subplots(1, 6, width_ratios=[1.3, 2.2, 0.7, 0.7, 0.7, 0.7])
-    seen.imshow(d.frame(0) if real is None else real); seen.set(title='the frame', xticks=[], yticks=[]); seen.grid(False)
+    seen.imshow(d.frame(0) if real is None else real)
+    seen.set(title='the frame', xticks=[], yticks=[])
+    seen.grid(False)
     plot_tree(tree, d)
-    for ax, (title, v) in zip(bars, {'habit P(a)': t['habit'], 'risk, next step': t['risk'], 'mean G below': t['G below'], 'posterior Q(a)': t['posterior']}.items()):
-        ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))]); ax.set(title=title, ylim=(len(v)-0.4, -0.6)); ax.tick_params(axis='x', labelsize=7)
-        ax.set_yticks(range(len(v)), [n.lower() for n in d.names] if ax is bars[0] else ['']*len(v), fontsize=7); ax.axvline(0, color='0.4', lw=0.6)
+    for ax, (title, v) in zip(
+        bars,
+        {
+            'habit P(a)': t['habit'],
+            'risk, next step': t['risk'],
+            'mean G below': t['G below'],
+            'posterior Q(a)': t['posterior'],
+        }.items(),
+    ):
+        ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))])
+        ax.set(title=title, ylim=(len(v) - 0.4, -0.6))
+        ax.tick_params(axis='x', labelsize=7)
+        ax.set_yticks(range(len(v)), [n.lower() for n in d.names] if ax is bars[0] else [''] * len(v), fontsize=7)
+        ax.axvline(0, color='0.4', lw=0.6)
     axes = bottom.subplots(1, 8)
-    for ax in axes: ax.axis('off')
-    for k, (ax, node) in enumerate(zip(axes, nodes[::2])): ax.imshow(d.frame(node)); ax.set_title('seen' if k == 0 else f'{2*k} ahead', fontsize=8)
+    for ax in axes:
+        ax.axis('off')
+    for k, (ax, node) in enumerate(zip(axes, nodes[::2])):
+        ax.imshow(d.frame(node))
+        ax.set_title('seen' if k == 0 else f'{2 * k} ahead', fontsize=8)
     return fig
 
 # %% ../nbs/05a_agent.ipynb #98f5b347
 def plot_rounds(
-    runs:dict   # name -> the reports of a run's rounds, in order
-):              # the figure
+    runs: dict,  # name -> the reports of a run's rounds, in order
+):  # the figure
     "Round by round: the return, how well the loss of a life was foretold, and the share of balls that were seen."
     figure_style()
     fig, axes = plt.subplots(1, 3, figsize=(10, 2.8))
     for i, (name, rounds) in enumerate(runs.items()):
-        before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1]/1000; told = [k for k, r in enumerate(rounds) if 'outcomes' in r]
+        before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1] / 1000
+        told = [k for k, r in enumerate(rounds) if 'outcomes' in r]
         pick = lambda f: [f(rounds[k]) for k in told]
         axes[0].plot(before, [np.mean(r['returns']) for r in rounds], 'o-', ms=3, color=COLOURS[i], label=name)
-        axes[1].plot(before[told], pick(lambda r: r['outcomes']['loss']['calibration_error']), 'o-', ms=3, color=COLOURS[i])
+        axes[1].plot(
+            before[told], pick(lambda r: r['outcomes']['loss']['calibration_error']), 'o-', ms=3, color=COLOURS[i]
+        )
         axes[2].plot(before[told], pick(lambda r: r['ball_recall']['value']), 'o-', ms=3, color=COLOURS[i])
-    for ax, title in zip(axes, ('return', 'calibration error of loss', 'share of balls seen')): ax.set(title=title, xlabel='steps played before (thousands)')
-    axes[1].set_ylim(0); axes[0].legend()
+    for ax, title in zip(axes, ('return', 'calibration error of loss', 'share of balls seen')):
+        ax.set(title=title, xlabel='steps played before (thousands)')
+    axes[1].set_ylim(0)
+    axes[0].legend()
     return fig

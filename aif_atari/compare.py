@@ -32,16 +32,24 @@ from .agent import *
 # %% ../nbs/05c_compare.ipynb #870662af
 class Constant:
     "Always the same action."
-    def __init__(self, a): self.a = a
-    def __call__(self, frames): return np.full(len(frames), self.a)
 
-def untrained(mind:Mind, seed=0)->Mind:
+    def __init__(self, a):
+        self.a = a
+
+    def __call__(self, frames):
+        return np.full(len(frames), self.a)
+
+
+def untrained(mind: Mind, seed=0) -> Mind:
     "The same eyes, with an imagination and a habit that have learned nothing."
     torch.manual_seed(seed)
-    model = TransitionModel(mind.model.cfg); model.centre.copy_(mind.model.centre); model.scale.copy_(mind.model.scale)
+    model = TransitionModel(mind.model.cfg)
+    model.centre.copy_(mind.model.centre)
+    model.scale.copy_(mind.model.scale)
     return Mind(mind.vae, model.eval(), type(mind.habit)(model), mind.lv_q).to(mind.lv_q.device)
 
-ALL_TERMS = INFORMATION_WEIGHTS      # where information is sought
+
+ALL_TERMS = INFORMATION_WEIGHTS  # where information is sought
 ARMS = dict(
     random='each action with equal probability',
     held='random actions, each held for 8 steps',
@@ -58,67 +66,104 @@ ARMS = dict(
     all_terms='search with all terms of G',
     policies='whole policies, then no action',
     policies_habit='whole policies, then habit, and the critic',
-    untrained_policies='whole policies, with untrained networks')
+    untrained_policies='whole policies, with untrained networks',
+)
+
 
 def player(
-    arm:str,        # of `ARMS`, or constant_ACTION, or search_N for N simulations
-    mind:Mind,
-    cfg:AgentConfig,
-    seed=0
-):                  # a policy
+    arm: str,  # of `ARMS`, or constant_ACTION, or search_N for N simulations
+    mind: Mind,
+    cfg: AgentConfig,
+    seed=0,
+):  # a policy
     "Who plays in an arm."
     names = open_games(game_of(mind)).action_names
     kind, _, what = arm.partition('_')
-    if kind == 'constant': return Constant([n.lower() for n in names].index(what))
-    if kind == 'search' and what.isdigit(): return mind.agent(replace(cfg, num_simulations=int(what)), seed)
+    if kind == 'constant':
+        return Constant([n.lower() for n in names].index(what))
+    if kind == 'search' and what.isdigit():
+        return mind.agent(replace(cfg, num_simulations=int(what)), seed)
     one_of(arm, list(ARMS), 'arm')
     plays = lambda mind=mind, **kw: mind.agent(replace(cfg, **kw), seed)
-    return dict(random=lambda: RandomPolicy(len(names), seed), held=lambda: RandomPolicy(len(names), seed, 8), untrained=lambda: plays(untrained(mind, seed)), first_step=lambda: plays(choose_by='first_step'),
-                habit=lambda: plays(choose_by='habit'), bare=lambda: plays(use_habit=False, use_critic=False), no_habit=lambda: plays(use_habit=False), no_critic=lambda: plays(use_critic=False), visits=lambda: plays(choose_by='search'), search=plays,
-                policies=lambda: plays(choose_by='policies', use_habit=False, use_critic=False), policies_habit=lambda: plays(choose_by='policies'), untrained_policies=lambda: plays(untrained(mind, seed), choose_by='policies'),
-                **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS}, all_terms=lambda: plays(**ALL_TERMS))[arm]()
+    return dict(
+        random=lambda: RandomPolicy(len(names), seed),
+        held=lambda: RandomPolicy(len(names), seed, 8),
+        untrained=lambda: plays(untrained(mind, seed)),
+        first_step=lambda: plays(choose_by='first_step'),
+        habit=lambda: plays(choose_by='habit'),
+        bare=lambda: plays(use_habit=False, use_critic=False),
+        no_habit=lambda: plays(use_habit=False),
+        no_critic=lambda: plays(use_critic=False),
+        visits=lambda: plays(choose_by='search'),
+        search=plays,
+        policies=lambda: plays(choose_by='policies', use_habit=False, use_critic=False),
+        policies_habit=lambda: plays(choose_by='policies'),
+        untrained_policies=lambda: plays(untrained(mind, seed), choose_by='policies'),
+        **{k: lambda k=k: plays(**{k: ALL_TERMS[k]}) for k in ALL_TERMS},
+        all_terms=lambda: plays(**ALL_TERMS),
+    )[arm]()
 
 # %% ../nbs/05c_compare.ipynb #dff6c496
 def lost_lives(
-    mind:Mind,
-    eps:Episodes,   # its own play, with `ram`, of a game of `TOWARDS`
-    within=10       # steps in which the loss follows
-)->dict:            # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; that chance for each ball `saved`; and for the lost, then the saved, how `near` the ball was and how far `apart` from the paddle, pixels
+    mind: Mind,
+    eps: Episodes,  # its own play, with `ram`, of a game of `TOWARDS`
+    within=10,  # steps in which the loss follows
+) -> dict:  # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; that chance for each ball `saved`; and for the lost, then the saved, how `near` the ball was and how far `apart` from the paddle, pixels
     "The last frame with the ball before the paddle, for balls that were lost and balls that were saved."
     name, W, share, at, apart = find_game(eps.config['env_name'])[1], mind.model.cfg.warmup_frames, [], [], []
-    axis, paddle = TOWARDS[name]; b, thing, size = beliefs_of(mind.vae, eps), THINGS[name]['ball'], eps.frames.shape[1]
+    axis, paddle = TOWARDS[name]
+    b, thing, size = beliefs_of(mind.vae, eps), THINGS[name]['ball'], eps.frames.shape[1]
     for e in eps:
-        o, t, xy = np.float32(e.frames)/255, np.arange(len(e.frames)), places(e.ram, thing, size)
-        share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, xy, half_size(thing, size))[0]); at.append(xy[:, axis]); apart.append(np.abs(xy - places(e.ram, THINGS[name][paddle], size))[:, 1-axis])
-    share, at, apart, after = np.concatenate(share), np.concatenate(at), np.concatenate(apart), np.concatenate([b.outcomes[:, 1].numpy(), np.zeros(within)])
-    lost, there = np.where(after > 0)[0], np.where(np.isfinite(share))[0]; fits = lambda t: t[np.isin(t + 1-W, window_starts(b, W+within)) & np.isfinite(apart[t])]
+        o, t, xy = np.float32(e.frames) / 255, np.arange(len(e.frames)), places(e.ram, thing, size)
+        share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, xy, half_size(thing, size))[0])
+        at.append(xy[:, axis])
+        apart.append(np.abs(xy - places(e.ram, THINGS[name][paddle], size))[:, 1 - axis])
+    share, at, apart, after = (
+        np.concatenate(share),
+        np.concatenate(at),
+        np.concatenate(apart),
+        np.concatenate([b.outcomes[:, 1].numpy(), np.zeros(within)]),
+    )
+    lost, there = np.where(after > 0)[0], np.where(np.isfinite(share))[0]
+    fits = lambda t: t[np.isin(t + 1 - W, window_starts(b, W + within)) & np.isfinite(apart[t])]
     last = there[np.searchsorted(there, lost, 'right') - 1]
-    last = fits(last[lost - last < within])     # the others fell out of sight long before, or the game was over too soon
-    if not len(last): return dict(within=within, seen=[], foreseen=[], saved=[], near=[], apart=[])
+    last = fits(last[lost - last < within])  # the others fell out of sight long before, or the game was over too soon
+    if not len(last):
+        return dict(within=within, seen=[], foreseen=[], saved=[], near=[], apart=[])
     before, t, then = there[:-2], there[1:-1], there[2:]
-    came = (t - before == 1) & (at[t] > at[before]) & (at[t] >= np.quantile(at[last], 0.1)); turned = (then - t <= 3) & ((then - t > 1) | (at[then] < at[t]))     # it may be off its field at the paddle itself
-    saved = fits(np.array([t for t in t[came & turned] if not after[t:t+within].any()], int))
-    near = share[last[:, None] - np.arange(5)]; seen = (near >= 0.5).sum(1)/np.isfinite(near).sum(1)
-    return dict(within=within, seen=seen.tolist(), foreseen=chance_of_loss(mind, b, last, within), saved=chance_of_loss(mind, b, saved, within), **{k: x[np.concatenate([last, saved])].tolist() for k, x in dict(near=at, apart=apart).items()})
+    came = (t - before == 1) & (at[t] > at[before]) & (at[t] >= np.quantile(at[last], 0.1))
+    turned = (then - t <= 3) & ((then - t > 1) | (at[then] < at[t]))  # it may be off its field at the paddle itself
+    saved = fits(np.array([t for t in t[came & turned] if not after[t : t + within].any()], int))
+    near = share[last[:, None] - np.arange(5)]
+    seen = (near >= 0.5).sum(1) / np.isfinite(near).sum(1)
+    return dict(
+        within=within,
+        seen=seen.tolist(),
+        foreseen=chance_of_loss(mind, b, last, within),
+        saved=chance_of_loss(mind, b, saved, within),
+        **{k: x[np.concatenate([last, saved])].tolist() for k, x in dict(near=at, apart=apart).items()},
+    )
+
 
 @torch.no_grad()
 def chance_of_loss(
-    mind:Mind,
-    b:Beliefs,
-    last,           # (n,) rows of the last frame seen
-    within:int      # steps that are imagined, under the actions that were taken
-)->list:            # n probabilities
+    mind: Mind,
+    b: Beliefs,
+    last,  # (n,) rows of the last frame seen
+    within: int,  # steps that are imagined, under the actions that were taken
+) -> list:  # n probabilities
     "What the model makes of some moments."
     W, p = mind.model.cfg.warmup_frames, []
-    for rows in torch.as_tensor(last[:, None] + np.arange(1-W, within+1)).split(250) if len(last) else ():
-        hazard = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W-1:, 1].sigmoid().mean(0)
+    for rows in torch.as_tensor(last[:, None] + np.arange(1 - W, within + 1)).split(250) if len(last) else ():
+        hazard = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W - 1 :, 1].sigmoid().mean(0)
         p += (1 - survival(hazard)[:, -1]).tolist()
     return p
 
+
 def lost_roc_auc(
-    lost:dict,      # as `lost_lives` gives it
-    by=''           # near or apart, the controls; by default the foretold chance
-)->float:           # nan where none was lost, or none saved
+    lost: dict,  # as `lost_lives` gives it
+    by='',  # near or apart, the controls; by default the foretold chance
+) -> float:  # nan where none was lost, or none saved
     "How well the foretold chance, or a control, tells balls that will be lost from balls that will be saved: 0.5 is guessing, 1 perfect."
     p = np.array(lost[by] if by else lost['foreseen'] + lost['saved'])
     return roc_auc(p, np.arange(len(p)) < len(lost['foreseen']))
@@ -126,24 +171,24 @@ def lost_roc_auc(
 # %% ../nbs/05c_compare.ipynb #615a299d
 @dataclass
 class CompareConfig(AsTrainedConfig):
-    model_path:str = ''                 # mind.pt of a trained agent
-    pretrained:str = ''                 # or the name of shipped weights, such as breakout
+    model_path: str = ''  # mind.pt of a trained agent
+    pretrained: str = ''  # or the name of shipped weights, such as breakout
     # which, separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
-    arms:str = ''
-    episodes:Count = 30                 # games for each arm
-    max_steps:Count = 3000              # agent steps after which a game is cut
-    num_envs:Annotated[int, Bounds(0, 256)] = 0  # games played at once; by default as many as in training
-    seed:Seed = 3_000_042               # of the games, and of whoever plays
-    device:str = 'cpu'                  # where to imagine: auto, cpu, cuda or mps
-    results_dir:str = 'results/agent'   # where GAME_SEED.json is written, arm by arm; the same command again goes on
-    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
-    ship_name:str = ''                  # under which name; by default the game's
+    arms: str = ''
+    episodes: Count = 30  # games for each arm
+    max_steps: Count = 3000  # agent steps after which a game is cut
+    num_envs: Annotated[int, Bounds(0, 256)] = 0  # games played at once; by default as many as in training
+    seed: Seed = 3_000_042  # of the games, and of whoever plays
+    device: str = 'cpu'  # where to imagine: auto, cpu, cuda or mps
+    results_dir: str = 'results/agent'  # where GAME_SEED.json is written, arm by arm; the same command again goes on
+    ship_dir: str = ''  # where to write the weights for shipping; nowhere by default
+    ship_name: str = ''  # under which name; by default the game's
 
 # %% ../nbs/05c_compare.ipynb #90aaca56
 def decision_facts(
-    agent:MCTSAgent,
-    actions         # (n,) what it has just chosen
-)->np.ndarray:      # (n, 5) `changed`, `most_visited`, `least_G` (1 where another action than the habit's best, else 0); `habit_gap`, `G_gap` (nats between the two best)
+    agent: MCTSAgent,
+    actions,  # (n,) what it has just chosen
+) -> np.ndarray:  # (n, 5) `changed`, `most_visited`, `least_G` (1 where another action than the habit's best, else 0); `habit_gap`, `G_gap` (nats between the two best)
     "What spoke for each decision: whether the choice, the most visited action and that with the least mean G are others than the habit's best."
     prior = agent.habit.evaluate(agent.state)[0]
     best, n = prior.argmax(1), len(actions)
@@ -156,46 +201,87 @@ def decision_facts(
         facts[:, 4] = np.diff(np.sort(q, 1)[:, :2])[:, 0]
     return facts
 
-def play_arm(
-    game:CollectConfig,
-    policy
-)->tuple:   # `Episodes`; and what is kept of an arm
+
+def play_arm(game: CollectConfig, policy) -> tuple:  # `Episodes`; and what is kept of an arm
     "Let one arm play. For an agent, `changed` is the share of its decisions in which it chose another action than its habit's best, and `decisions` what else spoke for them."
     plans = isinstance(policy, MCTSAgent)
     recorder, start = Keeper(policy, decision_facts) if plans else policy, time.perf_counter()
     eps = play(game, recorder)
-    seconds, steps = time.perf_counter() - start, int((eps.lengths-1).sum())
-    kept = dict(mean=float(eps.returns.mean()), interval=bootstrap(eps.returns), returns=eps.returns.tolist(), cut=int(eps.truncated.sum()), steps=steps,
-                ms_per_step=1000*seconds/steps, command=provenance()['command'], version=__version__)
-    if plans: kept |= summary_of(recorder.visits(eps))
+    seconds, steps = time.perf_counter() - start, int((eps.lengths - 1).sum())
+    kept = dict(
+        mean=float(eps.returns.mean()),
+        interval=bootstrap(eps.returns),
+        returns=eps.returns.tolist(),
+        cut=int(eps.truncated.sum()),
+        steps=steps,
+        ms_per_step=1000 * seconds / steps,
+        command=provenance()['command'],
+        version=__version__,
+    )
+    if plans:
+        kept |= summary_of(recorder.visits(eps))
     return eps, kept
 
+
 def summary_of(
-    facts   # (n, 5) as `decision_facts` gives them
-)->dict:
+    facts,  # (n, 5) as `decision_facts` gives them
+) -> dict:
     "Shares of decisions, and medians of the gaps."
     facts = facts[np.isfinite(facts[:, 0])]
     out = dict(changed=float(facts[:, 0].mean()))
-    if not np.isfinite(facts[:, 1]).any(): return out
+    if not np.isfinite(facts[:, 1]).any():
+        return out
     shares = {k: float(np.nanmean(facts[:, i])) for i, k in ((1, 'most_visited'), (2, 'least_G'))}
     gaps = {k: float(np.nanmedian(facts[:, i])) for i, k in ((3, 'habit_gap'), (4, 'G_gap'))}
     return out | dict(decisions=shares | gaps | dict(n=len(facts)))
 
+
 def compare_agents(cfg):
     "Play all arms, and write each one's returns as it is done; and, where habit plays, how its lives were lost."
     check_bounds(cfg)
-    path = player_path(cfg); mind = load_mind(path, find_device(cfg.device)); act = acting(mind, cfg); at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
+    path = player_path(cfg)
+    mind = load_mind(path, find_device(cfg.device))
+    act = acting(mind, cfg)
+    at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = game_of(mind, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
-    check(cfg.seed != mind.settings['seed'], f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.')
+    check(
+        cfg.seed != mind.settings['seed'],
+        f'The agent was trained on the games of seed {cfg.seed}; choose another --seed.',
+    )
     names = [n.lower() for n in open_games(game).action_names]
-    arms = cfg.arms.split(',') if cfg.arms else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
-    file = check_folder(cfg.results_dir)/f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
-    plain = {k: v for k, v in asdict(cfg).items() if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'device', 'ship_dir', 'ship_name')} | at_once
-    plain |= {k: v for k, v in asdict(act).items() if k in plain}       # what is as in training, as it was there
-    out, new = read_json(file, 'result') if file.exists() else {}, dict(env_name=game.env_name, seed=mind.settings['seed'], weights_sha256=weights_hash(mind), settings=json.loads(json.dumps(plain)), arms={})
-    training = training_of(path) or (out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else [])      # what ships has no reports beside it
-    then = asdict(CompareConfig()) | asdict(AgentConfig()) | out.get('settings', {})        # a setting that came later had its default before
-    out = (out | dict(settings=new['settings']) if out.get('weights_sha256') == new['weights_sha256'] and all(then[k] == v for k, v in new['settings'].items()) else new) | dict(training=training)
+    arms = (
+        cfg.arms.split(',')
+        if cfg.arms
+        else [*ARMS, *(f'constant_{n}' for n in names), *(f'search_{n}' for n in (5, 10, 50, 100))]
+    )
+    file = check_folder(cfg.results_dir) / f"{find_game(game.env_name)[1]}_{mind.settings['seed']}.json"
+    plain = {
+        k: v
+        for k, v in asdict(cfg).items()
+        if k not in ('arms', 'model_path', 'pretrained', 'results_dir', 'num_envs', 'device', 'ship_dir', 'ship_name')
+    } | at_once
+    plain |= {k: v for k, v in asdict(act).items() if k in plain}  # what is as in training, as it was there
+    out, new = (
+        read_json(file, 'result') if file.exists() else {},
+        dict(
+            env_name=game.env_name,
+            seed=mind.settings['seed'],
+            weights_sha256=weights_hash(mind),
+            settings=json.loads(json.dumps(plain)),
+            arms={},
+        ),
+    )
+    training = training_of(path) or (
+        out.get('training', []) if out.get('weights_sha256') == new['weights_sha256'] else []
+    )  # what ships has no reports beside it
+    then = (
+        asdict(CompareConfig()) | asdict(AgentConfig()) | out.get('settings', {})
+    )  # a setting that came later had its default before
+    out = (
+        out | dict(settings=new['settings'])
+        if out.get('weights_sha256') == new['weights_sha256'] and all(then[k] == v for k, v in new['settings'].items())
+        else new
+    ) | dict(training=training)
     by_habit = None
     for arm in arms:
         if arm not in out['arms']:
@@ -206,68 +292,70 @@ def compare_agents(cfg):
     if 'habit' in out['arms'] and 'near' not in out.get('lost_lives', {}) and find_game(game.env_name)[1] in TOWARDS:
         eps = by_habit or play(game, player('habit', mind, act, cfg.seed))
         write_json(file, out := out | dict(lost_lives=lost_lives(mind.cpu(), eps.with_ram())) | provenance())
-    if cfg.ship_dir: ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
+    if cfg.ship_dir:
+        ship(path, cfg.ship_name or find_game(game.env_name)[1], 'Mind', cfg.ship_dir)
     return out
 
-def weights_hash(model)->str:
-    "SHA-256 of all that a model has learned, whatever file it came from."
-    return hashlib.sha256(b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())).hexdigest()
 
-def training_of(path)->list:
+def weights_hash(model) -> str:
+    "SHA-256 of all that a model has learned, whatever file it came from."
+    return hashlib.sha256(
+        b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())
+    ).hexdigest()
+
+
+def training_of(path) -> list:
     "The reports of the rounds that made a mind, whether it is a run's or a round's, if they are there."
-    folder = Path(path).resolve().parent; last = folder.name.removeprefix('round_')
-    if last != folder.name: return [r for r in training_of(folder) if r['round'] <= int(last)]
+    folder = Path(path).resolve().parent
+    last = folder.name.removeprefix('round_')
+    if last != folder.name:
+        return [r for r in training_of(folder) if r['round'] <= int(last)]
     return sorted((read_json(f) for f in folder.glob('round_*/report.json')), key=lambda r: r['round'])
 
-def arm_line(arm, r)->str:
+
+def arm_line(arm, r) -> str:
     "An arm's result as a line."
     cut = f" ({r['cut']} cut)" if r.get('cut') else ''
     changed = f", another action than the habit's in {r['changed']:.1%}" if 'changed' in r else ''
     return f"{arm:<22}{r['mean']:>8.1f} ({r['interval'][0]:.1f} to {r['interval'][1]:.1f}) over {len(r['returns'])} games{cut}, {r['ms_per_step']:.1f} ms a step{changed}"
 
+
 aif_compare = command(CompareConfig, 'aif_compare')(compare_agents)
 
 # %% ../nbs/05c_compare.ipynb #2cd8b50e
 def load_comparison(
-    folder,             # where `aif_compare` wrote
-    env_name='Breakout'
-)->list:                # a result for each training seed
+    folder,  # where `aif_compare` wrote
+    env_name='Breakout',
+) -> list:  # a result for each training seed
     "The comparisons of one game."
     return [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
 
-def knows_nothing(
-    arm:str
-)->bool:
+
+def knows_nothing(arm: str) -> bool:
     "Whether an arm plays without anything learned, and so the same games whichever agent is compared."
     return arm in ('random', 'held') or arm.startswith('constant')
 
-def returns_by_seed(
-    results:list,
-    arm:str
-)->list:        # arrays of returns, one a training seed
+
+def returns_by_seed(results: list, arm: str) -> list:  # arrays of returns, one a training seed
     "The games of an arm. Who knows nothing plays the same games whichever agent is compared, and these count once."
     games = [tuple(r['arms'][arm]['returns']) for r in results if arm in r['arms']]
     return [np.array(g) for g in (dict.fromkeys(games) if knows_nothing(arm) else games)]
 
+
 def independent_means(
-    results:list,
-    arm:str
-)->np.ndarray:  # (seeds,) mean returns; for who knows nothing (games,) returns, since no training differs
+    results: list, arm: str
+) -> np.ndarray:  # (seeds,) mean returns; for who knows nothing (games,) returns, since no training differs
     "The independent units of an arm, over which its interval is."
     by_seed = returns_by_seed(results, arm)
     return np.concatenate(by_seed) if knows_nothing(arm) else np.array([x.mean() for x in by_seed])
 
-def pooled(
-    results:list,
-    arm:str
-)->Interval:    # its ends are nan where only one training seed has played
+
+def pooled(results: list, arm: str) -> Interval:  # its ends are nan where only one training seed has played
     "Mean return and its 95 % t interval: over the means of training seeds, or over games for who knows nothing."
     return seed_interval(independent_means(results, arm))
 
-def arm_row(
-    results:list,
-    arm:str
-)->str:
+
+def arm_row(results: list, arm: str) -> str:
     "An arm's line in `comparison_table`."
     by_seed = returns_by_seed(results, arm)
     over = 'games' if knows_nothing(arm) else 'seeds'
@@ -276,7 +364,8 @@ def arm_row(
     text, games = interval_text(pooled(results, arm)), sum(map(len, by_seed))
     return f"{arm:<22}{text:>24}{over:>7}  {seeds:<22}{games:>6}{ms:>12.1f}  {ARMS.get(arm, '')}"
 
-def comparison_table(results:list)->str:
+
+def comparison_table(results: list) -> str:
     "An arm a line, best first: mean with 95 % interval, what that is over, the mean of each training seed, games."
     arms = sorted({a for r in results for a in r['arms']}, key=lambda a: -pooled(results, a).mean)
     title = f"{'arm':<22}{'return (95 %)':>24}{'over':>7}  {'mean of each seed':<22}{'games':>6}{'ms a step':>12}"
@@ -284,25 +373,24 @@ def comparison_table(results:list)->str:
 
 # %% ../nbs/05c_compare.ipynb #c1d9dcde
 def changed_by_search(
-    results:list    # comparisons of one game, a training seed each
-)->str:             # such as "in 2,373 decisions of Breakout 1.8 %"; empty where nobody counted
+    results: list,  # comparisons of one game, a training seed each
+) -> str:  # such as "in 2,373 decisions of Breakout 1.8 %"; empty where nobody counted
     "How often the search decided otherwise than its habit."
-    if not results: return ''
+    if not results:
+        return ''
     env_name = results[0]['env_name']
     counted = [r['arms']['search'] for r in results if 'changed' in r['arms'].get('search', {})]
     if counted:
         decisions = sum(arm['steps'] for arm in counted)
-        share = sum(arm['changed']*arm['steps'] for arm in counted)/decisions
-        return f"in {decisions:,} decisions of {env_name} {100*share:.1f} %"
+        share = sum(arm['changed'] * arm['steps'] for arm in counted) / decisions
+        return f"in {decisions:,} decisions of {env_name} {100 * share:.1f} %"
     return ''
 
 # %% ../nbs/05c_compare.ipynb #b538044f
-FOUNDING = dict(breakout=1.6)       # the founding project's best, a hierarchy of three levels
+FOUNDING = dict(breakout=1.6)  # the founding project's best, a hierarchy of three levels
 
-def plot_arms(
-    ax,
-    results:list
-):
+
+def plot_arms(ax, results: list):
     "A bar for each arm, with its 95 % interval, and a dot for each training seed."
     game = find_game(results[0]['env_name'])[1]
     floor = min(0, *(x for r in results for a in r['arms'].values() for x in a['returns']))
@@ -322,25 +410,29 @@ def plot_arms(
         ax.axvline(FOUNDING[game], ls=':', color='0.3')
         ax.text(FOUNDING[game], len(shown) - 0.4, ' founding project', fontsize=7, va='bottom')
 
+
 def plot_simulations(
     ax,
-    results:list,
-    simulations # numbers that all seeds have played
+    results: list,
+    simulations,  # numbers that all seeds have played
 ):
     "Return against the number of simulations, with the 95 % interval over training seeds, and a dot for each."
     own = results[0]['settings']['num_simulations']
+
     def arm(n):
         return 'search' if n == own and any('search' in r['arms'] for r in results) else f'search_{n}'
+
     means = [plot_seeds(ax, n, independent_means(results, arm(n)), COLOURS[0]).mean for n in simulations]
     ax.plot(simulations, means, '-', color=COLOURS[0])
     ax.set(xlabel='simulations for a decision', xscale='log')
     ax.set_xticks(simulations, simulations)
     ax.minorticks_off()
 
+
 def plot_learning(
-    by_steps,       # axes
-    by_minutes,     # axes
-    results:list
+    by_steps,  # axes
+    by_minutes,  # axes
+    results: list,
 ):
     "Each training seed's mean return, round by round, against steps of play and core-minutes."
     for r in results:
@@ -349,22 +441,21 @@ def plot_learning(
             continue
         returns = [np.mean(t['returns']) for t in rounds]
         # a round's games are played with what was learned before it
-        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1])/60
-        by_steps.plot(np.cumsum([t['steps'] for t in rounds])/1000, returns, 'o-', color=COLOURS[1], ms=3)
+        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1]) / 60
+        by_steps.plot(np.cumsum([t['steps'] for t in rounds]) / 1000, returns, 'o-', color=COLOURS[1], ms=3)
         by_minutes.plot(minutes, returns, 'o-', color=COLOURS[1], ms=3)
     by_steps.set(xlabel='steps of play (thousands)', ylabel='return while learning')
     by_minutes.set(xlabel='core-minutes')
 
-def plot_comparison(
-    results:list
-):              # the figure
+
+def plot_comparison(results: list):  # the figure
     "Returns of all arms; and against the number of simulations, the steps of play, and the time that all of it took."
     figure_style()
     played = set.intersection(*(set(r['arms']) for r in results))
     numbers = {a.removeprefix('search_') for a in played} | {str(results[0]['settings']['num_simulations'])}
     simulations = sorted(int(n) for n in numbers if n.isdigit())
     several = len(simulations) > 1
-    widths = [1.7] + [1]*(2 + several)
+    widths = [1.7] + [1] * (2 + several)
     fig, (left, *middle, right, last) = plt.subplots(1, len(widths), figsize=(12, 4), width_ratios=widths)
     plot_arms(left, results)
     for ax in middle:
@@ -374,23 +465,33 @@ def plot_comparison(
 
 # %% ../nbs/05c_compare.ipynb #d30630ae
 def why_lost(
-    r:dict,         # a comparison
-    enough=0.8,     # share of the last balls that must have been seen
-    sure=0.5        # chance from which a loss counts as foreseen
-)->dict:            # reason -> share of the lives lost
+    r: dict,  # a comparison
+    enough=0.8,  # share of the last balls that must have been seen
+    sure=0.5,  # chance from which a loss counts as foreseen
+) -> dict:  # reason -> share of the lives lost
     "What each life was lost for."
     check(r['lost_lives']['seen'], 'No life was lost in these games.')
     seen, told = np.array(r['lost_lives']['seen']) >= enough, np.array(r['lost_lives']['foreseen']) >= sure
-    return {'ball not seen': float((~seen).mean()), 'seen, loss not foreseen': float((seen & ~told).mean()), 'foreseen, not avoided': float((seen & told).mean())}
+    return {
+        'ball not seen': float((~seen).mean()),
+        'seen, loss not foreseen': float((seen & ~told).mean()),
+        'foreseen, not avoided': float((seen & told).mean()),
+    }
 
-def plot_lost(results:list):    # the figure
+
+def plot_lost(results: list):  # the figure
     "Why lives were lost, seed by seed."
     figure_style()
-    fig, ax = plt.subplots(figsize=(7, 0.7 + 0.4*len(results)))
+    fig, ax = plt.subplots(figsize=(7, 0.7 + 0.4 * len(results)))
     for i, r in enumerate(results):
         left = 0
         for colour, (reason, share) in zip(('0.7', COLOURS[1], COLOURS[0]), why_lost(r).items()):
-            ax.barh(i, share, left=left, color=colour, label=reason if i == 0 else None); ax.text(left + share/2, i, f'{share:.0%}', ha='center', va='center', fontsize=8); left += share
-    ax.set_yticks(range(len(results)), [f"seed {r['seed']}" for r in results]); ax.set(xlim=(0, 1), xlabel='share of the lives lost'); ax.grid(False); ax.invert_yaxis()
+            ax.barh(i, share, left=left, color=colour, label=reason if i == 0 else None)
+            ax.text(left + share / 2, i, f'{share:.0%}', ha='center', va='center', fontsize=8)
+            left += share
+    ax.set_yticks(range(len(results)), [f"seed {r['seed']}" for r in results])
+    ax.set(xlim=(0, 1), xlabel='share of the lives lost')
+    ax.grid(False)
+    ax.invert_yaxis()
     fig.legend(loc='outside upper center', ncols=3, fontsize=8)
     return fig

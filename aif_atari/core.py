@@ -32,27 +32,31 @@ from . import __version__
 class InputError(ValueError):
     "A mistake that the caller can mend, told in one sentence"
 
+
 def check(
-    ok,             # must be true
-    sentence:str    # what is wrong and what to do, when it is not
+    ok,  # must be true
+    sentence: str,  # what is wrong and what to do, when it is not
 ):
     "Raise `InputError(sentence)` unless `ok`."
-    if not ok: raise InputError(sentence)
+    if not ok:
+        raise InputError(sentence)
+
 
 def one_of(
-    name:str,             # what was asked for
-    options,              # the names that exist
-    what:str='name'       # what kind of thing it is, for the sentence
-)->str:                   # `name`, when it exists
+    name: str,  # what was asked for
+    options,  # the names that exist
+    what: str = 'name',  # what kind of thing it is, for the sentence
+) -> str:  # `name`, when it exists
     "`name` if it is among `options`; otherwise an `InputError` that names the near matches."
-    if name in options: return name
+    if name in options:
+        return name
     near = get_close_matches(str(name).lower(), options, n=3, cutoff=0.5) or sorted(options)[:6]
     raise InputError(f"There is no {what} {name!r}; did you mean {', '.join(map(str, near))}?")
 
 # %% ../nbs/core.ipynb #ee30648a
 @contextmanager
 def atomic(
-    path    # the file to make or replace; its folder is made if need be
+    path,  # the file to make or replace; its folder is made if need be
 ):
     "Yield a temporary path to write to, then sync it and rename it to `path`. On any failure `path` is left as it was; an `OSError` becomes an `InputError`."
     check(str(path) not in ('', '.'), 'The name of the file to write is empty.')
@@ -61,31 +65,41 @@ def atomic(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield tmp
-        with open(tmp, 'rb+') as f: os.fsync(f.fileno())
+        with open(tmp, 'rb+') as f:
+            os.fsync(f.fileno())
         os.replace(tmp, path)
-    except OSError as e: raise InputError(f"Can't write {path}: {(e.strerror or str(e)).lower()}.") from e
+    except OSError as e:
+        raise InputError(f"Can't write {path}: {(e.strerror or str(e)).lower()}.") from e
     finally:
-        try: tmp.unlink(missing_ok=True)
-        except OSError: pass
+        try:
+            tmp.unlink(missing_ok=True)
+        except OSError:
+            pass
+
 
 def check_folder(
-    path    # a folder to make, or to open
-)->Path:
+    path,  # a folder to make, or to open
+) -> Path:
     "Make the folder, and see that files can be made in it, before hours are spent on what should go there; `InputError` otherwise."
     check(str(path) != '', 'The name of the output folder is empty.')
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path).close()
-    except OSError as e: raise InputError(f"Can't write {path}: {(e.strerror or str(e)).lower()}.") from e
+    except OSError as e:
+        raise InputError(f"Can't write {path}: {(e.strerror or str(e)).lower()}.") from e
     return Path(path)
 
-def write_bytes(path, data:bytes):
-    "Write `data` to `path`, whole or not at all."
-    with atomic(path) as tmp: tmp.write_bytes(data)
 
-def write_text(path, text:str):
+def write_bytes(path, data: bytes):
+    "Write `data` to `path`, whole or not at all."
+    with atomic(path) as tmp:
+        tmp.write_bytes(data)
+
+
+def write_text(path, text: str):
     "Write `text` to `path` as UTF-8, whole or not at all."
     write_bytes(path, text.encode())
+
 
 def write_json(path, obj):
     "Write `obj` to `path` as indented JSON, whole or not at all."
@@ -93,50 +107,73 @@ def write_json(path, obj):
 
 # %% ../nbs/core.ipynb #15b45908
 def read_json(
-    path,               # the file to read
-    what='file'         # what it is, for the sentence
-)->dict:
+    path,  # the file to read
+    what='file',  # what it is, for the sentence
+) -> dict:
     "The JSON object in `path`. Raises `InputError` when it is missing, torn or no JSON object."
-    try: obj = json.loads(Path(path).read_text(encoding='utf-8'))
-    except FileNotFoundError: raise InputError(f"There is no {what} {path}.") from None
-    except OSError as e: raise InputError(f"Can't read {path}: {(e.strerror or str(e)).lower()}.") from e
-    except (ValueError, RecursionError) as e: raise InputError(f"{path} is not a whole {what}: it is no valid JSON.") from e
-    if not isinstance(obj, dict): raise InputError(f"{path} is not a {what}: it holds no JSON object.")
+    try:
+        obj = json.loads(Path(path).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise InputError(f"There is no {what} {path}.") from None
+    except OSError as e:
+        raise InputError(f"Can't read {path}: {(e.strerror or str(e)).lower()}.") from e
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{path} is not a whole {what}: it is no valid JSON.") from e
+    if not isinstance(obj, dict):
+        raise InputError(f"{path} is not a {what}: it holds no JSON object.")
     return obj
 
 # %% ../nbs/core.ipynb #6ef83180
-MACHINE_LIMIT = 2**31 - 1   # bounds from here on are the machine's and go without saying
+MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's and go without saying
+
 
 class Bounds(NamedTuple):
     "Where a number may lie. It may be `least` or `most`, but not `above` or `below` themselves; it is never nan."
-    least:float=-math.inf   # the smallest value
-    most:float=math.inf     # the largest value
-    above:float=-math.inf   # every value is larger
-    below:float=math.inf    # every value is smaller
-    finite:bool=True        # no value is infinite
+
+    least: float = -math.inf  # the smallest value
+    most: float = math.inf  # the largest value
+    above: float = -math.inf  # every value is larger
+    below: float = math.inf  # every value is smaller
+    finite: bool = True  # no value is infinite
 
     def __contains__(self, value):
-        if isinstance(value, float) and not math.isfinite(value) and (self.finite or math.isnan(value)): return False
+        if isinstance(value, float) and not math.isfinite(value) and (self.finite or math.isnan(value)):
+            return False
         high_enough = value >= self.least and (value > self.above or math.isinf(self.above))
         return high_enough and value <= self.most and (value < self.below or math.isinf(self.below))
 
     def __str__(self):
-        low = f'at least {self.least}' if self.least > -math.inf else f'above {self.above}' if self.above > -math.inf else ''
-        high = f'at most {self.most}' if self.most < MACHINE_LIMIT else f'below {self.below}' if self.below < math.inf else ''
-        if low.startswith('at least') and high.startswith('at most'): return f'between {self.least} and {self.most}'
+        low = (
+            f'at least {self.least}'
+            if self.least > -math.inf
+            else f'above {self.above}'
+            if self.above > -math.inf
+            else ''
+        )
+        high = (
+            f'at most {self.most}'
+            if self.most < MACHINE_LIMIT
+            else f'below {self.below}'
+            if self.below < math.inf
+            else ''
+        )
+        if low.startswith('at least') and high.startswith('at most'):
+            return f'between {self.least} and {self.most}'
         return ' and '.join(filter(None, (low, high))) or 'finite'
 
-    def broken_by(self,
-        value   # outside
-    )->str:     # what it should be, to follow "must be"
+    def broken_by(
+        self,
+        value,  # outside
+    ) -> str:  # what it should be, to follow "must be"
         "The part of the bounds that `value` breaks."
-        if isinstance(value, float) and not math.isfinite(value) and self.finite: return 'finite'
+        if isinstance(value, float) and not math.isfinite(value) and self.finite:
+            return 'finite'
         return f'at most {self.most}' if value > self.most >= MACHINE_LIMIT else str(self)
 
 # %% ../nbs/core.ipynb #ec41166a
 Count = Annotated[int, Bounds(1, MACHINE_LIMIT)]
 Natural = Annotated[int, Bounds(0, MACHINE_LIMIT)]
-Size = Annotated[int, Bounds(1, 4096)]          # of a layer or a latent
+Size = Annotated[int, Bounds(1, 4096)]  # of a layer or a latent
 Finite = Annotated[float, Bounds()]
 Positive = Annotated[float, Bounds(above=0)]
 NonNegative = Annotated[float, Bounds(0)]
@@ -144,73 +181,86 @@ Fraction = Annotated[float, Bounds(0, 1)]
 PositiveFraction = Annotated[float, Bounds(most=1, above=0)]
 Share = Annotated[float, Bounds(0, below=1)]
 Seed = Annotated[int, Bounds(0, 2**63 - 1)]
-BaseSeed = Annotated[int, Bounds(0, 10**12)]    # leaves room for the seeds that a run makes of its own
+BaseSeed = Annotated[int, Bounds(0, 10**12)]  # leaves room for the seeds that a run makes of its own
 Switch = Literal['auto', 'on', 'off']
+
 
 class OneOf(NamedTuple):
     "What a string may be; a table's keys, where they can grow, are read when they are asked for."
-    options:tuple   # or another collection of strings
 
-    def __contains__(self, value): return value in self.options
+    options: tuple  # or another collection of strings
+
+    def __contains__(self, value):
+        return value in self.options
 
     def __str__(self):
         *others, last = (option or 'empty' for option in self.options)
         return f"{', '.join(others)} or {last}" if others else last
 
-    def broken_by(self, value)->str:
+    def broken_by(self, value) -> str:
         "What `value` should be, to follow \"must be\"."
         return str(self)
 
 # %% ../nbs/core.ipynb #df6b55a0
 def field_docs(
-    config  # a dataclass, which may inherit from other dataclasses
-)->dict:    # field name -> its comment
+    config,  # a dataclass, which may inherit from other dataclasses
+) -> dict:  # field name -> its comment
     "The comment beside or above each field of `config`, inherited fields included."
     docs = {}
     for c in reversed(config.__mro__):
-        if c is not object: docs.update({k: v for k, v in docments(c).items() if v})
+        if c is not object:
+            docs.update({k: v for k, v in docments(c).items() if v})
     return {f.name: ' '.join(docs.get(f.name, '').split()) for f in fields(config)}
 
+
 def setting_rules(
-    config  # a dataclass, or one of its values
-)->dict:    # field name -> its plain type; and its `Bounds` or `OneOf`, or None
+    config,  # a dataclass, or one of its values
+) -> dict:  # field name -> its plain type; and its `Bounds` or `OneOf`, or None
     "What each field may hold. Raises `TypeError` for a number without bounds."
     rules = {}
     for f in fields(config):
         kind, *marks = get_args(f.type) if get_origin(f.type) is Annotated else (f.type,)
-        if get_origin(kind) is Literal: kind, marks = str, [OneOf(get_args(kind))]
+        if get_origin(kind) is Literal:
+            kind, marks = str, [OneOf(get_args(kind))]
         rule = next((m for m in marks if isinstance(m, (Bounds, OneOf))), None)
-        if kind in (int, float) and rule is None: raise TypeError(f'The setting {f.name} is a number without bounds.')
+        if kind in (int, float) and rule is None:
+            raise TypeError(f'The setting {f.name} is a number without bounds.')
         rules[f.name] = kind, rule
     return rules
 
+
 def check_type(
-    name:str,   # of the setting
-    value,      # its value
-    kind:type   # that it should have
+    name: str,  # of the setting
+    value,  # its value
+    kind: type,  # that it should have
 ):
     "Raise `InputError` where `value` is of another type; a whole number may stand for a float."
     ok = type(value) is kind or (kind is float and type(value) is int)
     check(ok, f'The setting {name} should be of type {kind.__name__}, not {value!r}.')
 
+
 def check_bounds(
-    cfg     # a dataclass of settings
+    cfg,  # a dataclass of settings
 ):
     "Raise `InputError` for the first setting of another type than its field's, out of its bounds, or not among its choices."
     defaults = {f.name: f.default for f in fields(cfg)}
     for name, (kind, rule) in setting_rules(cfg).items():
         value = getattr(cfg, name)
-        if value is None and defaults[name] is None: continue       # what is not set is decided elsewhere
+        if value is None and defaults[name] is None:
+            continue  # what is not set is decided elsewhere
         check_type(name, value, kind)
-        if rule is not None and value not in rule: raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
+        if rule is not None and value not in rule:
+            raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
 
 # %% ../nbs/core.ipynb #4f14a299
 class Flag(Param):
     "A flag of a command, whose help ends with what it may be and its default."
-    def __init__(self,
-        comment:str,    # what the setting means
-        kind:type,      # its plain type
-        rule=None       # its `Bounds` or `OneOf`
+
+    def __init__(
+        self,
+        comment: str,  # what the setting means
+        kind: type,  # its plain type
+        rule=None,  # its `Bounds` or `OneOf`
     ):
         super().__init__(comment, kind)
         self._rule = rule
@@ -220,18 +270,24 @@ class Flag(Param):
         comment = self.help
         super().set_default(d)
         default = 'as in training' if d is None else self.default
-        if self._rule is not None: self.help = f'{comment} ({self._rule}; default: {default})'
+        if self._rule is not None:
+            self.help = f'{comment} ({self._rule}; default: {default})'
+
 
 def config_parser(
-    config,         # a dataclass with a default for every field
-    prog:str,       # the command's name
-    description:str # what the command does
+    config,  # a dataclass with a default for every field
+    prog: str,  # the command's name
+    description: str,  # what the command does
 ):
     "An `ArgumentParser` with a flag for each field of `config`. A wrong flag is answered in one sentence, exit code 2."
     docs, rules = field_docs(config), setting_rules(config)
+
     def run(**kw): ...
+
     flags = {f.name: Flag(docs[f.name], *rules[f.name]) for f in fields(config)}
-    params = [Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=flags[f.name]) for f in fields(config)]
+    params = [
+        Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=flags[f.name]) for f in fields(config)
+    ]
     run.__signature__, run.__annotations__ = Signature(params), {p.name: p.annotation for p in params}
     run.__doc__ = description
     parser = anno_parser(run, prog=prog)
@@ -241,10 +297,11 @@ def config_parser(
 
 # %% ../nbs/core.ipynb #ea32439d
 def command(
-    config,     # the dataclass that holds the command's settings
-    prog:str    # the command's name
+    config,  # the dataclass that holds the command's settings
+    prog: str,  # the command's name
 ):
     "A decorator: `run(cfg)` becomes a command-line program whose flags are the fields of `config`. It keeps both."
+
     def decorate(run):
         def main(argv=None):
             args = vars(config_parser(config, prog, run.__doc__).parse_args(argv))
@@ -253,77 +310,120 @@ def command(
             try:
                 check_bounds(cfg)
                 run(cfg)
-            except InputError as e: sys.exit(print(f'{prog}: {e}', file=sys.stderr) or 2)
-            except KeyboardInterrupt as e: sys.exit(print(f'\n{prog}: {e or "stopped."}', file=sys.stderr) or 130)
+            except InputError as e:
+                sys.exit(print(f'{prog}: {e}', file=sys.stderr) or 2)
+            except KeyboardInterrupt as e:
+                sys.exit(print(f'\n{prog}: {e or "stopped."}', file=sys.stderr) or 130)
+
         main.__doc__, main.__name__ = run.__doc__, prog
         main.config, main.run = config, run
         return main
+
     return decorate
 
 # %% ../nbs/core.ipynb #42a6e073
 def from_dict(
-    config,     # the dataclass to build
-    d:dict      # its values, as read from a file; keys that `config` does not have are passed over
+    config,  # the dataclass to build
+    d: dict,  # its values, as read from a file; keys that `config` does not have are passed over
 ):
     "A `config` from a stored dictionary; values of another type than the field's raise `InputError`."
     rules = setting_rules(config)
     d = {k: v for k, v in d.items() if k in rules}
-    for name, value in d.items(): check_type(name, value, rules[name][0])
+    for name, value in d.items():
+        check_type(name, value, rules[name][0])
     return config(**d)
 
 # %% ../nbs/core.ipynb #bd65c0d6
 def _git(*args):
     here = Path(__file__).parent if '__file__' in globals() else Path.cwd()
-    try: return subprocess.run(['git', '-C', str(here), *args], capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError): return ''
+    try:
+        return subprocess.run(
+            ['git', '-C', str(here), *args], capture_output=True, text=True, timeout=10
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ''
 
-def processor()->str:
+
+def processor() -> str:
     "The processor's name and the number of cores that this process may use."
     name = platform.processor() or platform.machine()
-    try: name = next(l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name'))
-    except (OSError, StopIteration): pass
+    try:
+        name = next(l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name'))
+    except (OSError, StopIteration):
+        pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     return f'{name}, {cores} cores'
 
+
 def provenance(
-    argv=None   # the command line; this process's own by default
-)->dict:
+    argv=None,  # the command line; this process's own by default
+) -> dict:
     "Where a number comes from: date, command, commit, processor and versions."
     argv = list(argv or sys.argv)
     dirty = '+changes' if _git('status', '--porcelain', '--untracked-files=no', '--', '*.py', '*.ipynb') else ''
-    return dict(date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'), command=' '.join([Path(argv[0]).name, *argv[1:]]),
-                commit=(_git('rev-parse', '--short=10', 'HEAD') + dirty) or None, processor=processor(), python=platform.python_version(),
-                versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__))
+    return dict(
+        date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+        command=' '.join([Path(argv[0]).name, *argv[1:]]),
+        commit=(_git('rev-parse', '--short=10', 'HEAD') + dirty) or None,
+        processor=processor(),
+        python=platform.python_version(),
+        versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__),
+    )
 
 # %% ../nbs/core.ipynb #599c800b
 COLOURS = ['#3b6ea5', '#d1495b', '#2e8b57', '#edae49', '#6c5b7b', '#8d99ae']
 
+
 def figure_style():
     "Set the book's matplotlib style."
-    plt.rcParams.update({'figure.dpi': 80, 'savefig.dpi': 120, 'savefig.bbox': 'tight', 'font.size': 10, 'axes.titlesize': 10, 'legend.frameon': False,
-                         'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.alpha': 0.25, 'image.interpolation': 'nearest',
-                         'axes.prop_cycle': plt.cycler(color=COLOURS), 'figure.constrained_layout.use': True})
+    plt.rcParams.update(
+        {
+            'figure.dpi': 80,
+            'savefig.dpi': 120,
+            'savefig.bbox': 'tight',
+            'font.size': 10,
+            'axes.titlesize': 10,
+            'legend.frameon': False,
+            'axes.spines.top': False,
+            'axes.spines.right': False,
+            'axes.grid': True,
+            'grid.alpha': 0.25,
+            'image.interpolation': 'nearest',
+            'axes.prop_cycle': plt.cycler(color=COLOURS),
+            'figure.constrained_layout.use': True,
+        }
+    )
+
 
 def show_frames(
-    rows:dict,      # row name -> (n, H, W, 3) frames, uint8 or float in [0, 1]
-    titles=None,    # a title above each column
-    size=1.1        # inches per frame
-):                  # the figure
+    rows: dict,  # row name -> (n, H, W, 3) frames, uint8 or float in [0, 1]
+    titles=None,  # a title above each column
+    size=1.1,  # inches per frame
+):  # the figure
     "Draw rows of frames, with the rows' names at the left."
     figure_style()
     n = max(len(r) for r in rows.values())
-    fig, axes = plt.subplots(len(rows), n, figsize=(size*n+0.9, size*len(rows)+(0.3 if titles else 0)), squeeze=False)
-    for ax in axes.flat: ax.set(xticks=[], yticks=[]); ax.spines[:].set_visible(False); ax.grid(False)
+    fig, axes = plt.subplots(
+        len(rows), n, figsize=(size * n + 0.9, size * len(rows) + (0.3 if titles else 0)), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        ax.grid(False)
     for row, (name, frames) in zip(axes, rows.items()):
         row[0].set_ylabel(name, rotation=0, ha='right', va='center')
-        for ax, o in zip(row, frames): ax.imshow(np.clip(o, 0, 1) if o.dtype.kind == 'f' else o)
-    for ax, t in zip(axes[0], titles or []): ax.set_title(t)
+        for ax, o in zip(row, frames):
+            ax.imshow(np.clip(o, 0, 1) if o.dtype.kind == 'f' else o)
+    for ax, t in zip(axes[0], titles or []):
+        ax.set_title(t)
     return fig
 
+
 def save_figure(
-    path,   # PNG file to write
-    fig     # the figure, which is closed afterwards
+    path,  # PNG file to write
+    fig,  # the figure, which is closed afterwards
 ):
     "Write `fig` to `path` as PNG, whole or not at all."
-    with atomic(path) as tmp: fig.savefig(tmp, format='png')
+    with atomic(path) as tmp:
+        fig.savefig(tmp, format='png')
     plt.close(fig)

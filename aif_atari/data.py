@@ -29,28 +29,29 @@ from .core import *
 # %% ../nbs/00_data.ipynb #43b1c3b5
 Settle = Annotated[int, Bounds(-1, 1000)]
 
+
 @dataclass
 class CollectConfig:
-    env_name:str = 'Breakout'           # an ALE game ("Breakout", "ms_pacman") or any Gymnasium id with RGB frames
-    num_episodes:Count = 100            # whole episodes to play
-    max_steps:Count = 1000              # agent steps after which an episode is truncated
-    seed:Seed = 42                      # the same seed gives the same bytes
-    frame_size:Annotated[int, Bounds(8, 160)] = 64  # height and width of a frame, pixels
-    frame_skip:Annotated[int, Bounds(1, 100)] = 4  # emulator frames per agent step
-    sticky:Share = 0.25                 # probability that the emulator repeats the previous action
-    full_actions:bool = False           # use all 18 actions instead of the game's own
+    env_name: str = 'Breakout'  # an ALE game ("Breakout", "ms_pacman") or any Gymnasium id with RGB frames
+    num_episodes: Count = 100  # whole episodes to play
+    max_steps: Count = 1000  # agent steps after which an episode is truncated
+    seed: Seed = 42  # the same seed gives the same bytes
+    frame_size: Annotated[int, Bounds(8, 160)] = 64  # height and width of a frame, pixels
+    frame_skip: Annotated[int, Bounds(1, 100)] = 4  # emulator frames per agent step
+    sticky: Share = 0.25  # probability that the emulator repeats the previous action
+    full_actions: bool = False  # use all 18 actions instead of the game's own
     # numbers of those to play with, separated by commas, no-op first; by default all. Pong's 0,2,3 are nothing, up and
     # down, and its others do the same
-    actions:str = ''
-    noop_max:Annotated[int, Bounds(0, 255)] = 0  # up to this many random no-ops at the start of an episode
-    fire_reset:bool = False             # press fire at the start of an episode
-    fire_lives:bool = False             # press fire in the player's place at the first frame of each life
+    actions: str = ''
+    noop_max: Annotated[int, Bounds(0, 255)] = 0  # up to this many random no-ops at the start of an episode
+    fire_reset: bool = False  # press fire at the start of an episode
+    fire_lives: bool = False  # press fire in the player's place at the first frame of each life
     # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    settle:Settle = 0
-    hold:Count = 1                      # steps for which random play holds an action
+    settle: Settle = 0
+    hold: Count = 1  # steps for which random play holds an action
     # if it is to hold some for less: each for so many to `hold` steps, evenly drawn; by default always for `hold`
-    hold_least:Natural = 0
-    num_envs:Annotated[int, Bounds(1, 256)] = 8  # games played at once; another number gives other episodes
+    hold_least: Natural = 0
+    num_envs: Annotated[int, Bounds(1, 256)] = 8  # games played at once; another number gives other episodes
 
 # %% ../nbs/00_data.ipynb #fdcca12f
 def check_collect(cfg):
@@ -61,83 +62,112 @@ def check_collect(cfg):
     ok = all(a.isdecimal() for a in chosen) and len(set(chosen)) == len(chosen) and chosen[:1] in ([], ['0'])
     check(ok, f'actions are different numbers separated by commas, 0 (no-op) first, such as 0,2,3, not {cfg.actions}.')
 
+
 def chosen_actions(
-    cfg,        # a `CollectConfig`
-    names       # of all actions of the game
-)->np.ndarray:  # (A,) int, numbers among them
+    cfg,  # a `CollectConfig`
+    names,  # of all actions of the game
+) -> np.ndarray:  # (A,) int, numbers among them
     "The actions that `cfg` plays with."
     chosen = np.array([int(a) for a in cfg.actions.split(',')] if cfg.actions else range(len(names)))
-    check(chosen.max() < len(names), f'{cfg.env_name} has {len(names)} actions, from 0; it has no action {chosen.max()}.')
+    check(
+        chosen.max() < len(names), f'{cfg.env_name} has {len(names)} actions, from 0; it has no action {chosen.max()}.'
+    )
     return chosen
 
 # %% ../nbs/00_data.ipynb #49ec7a2e
 gymnasium.register_envs(ale_py)
 ALEInterface.setLoggerMode(LoggerMode.Error)
 
+
 def find_game(
-    env_name:str    # a game or a Gymnasium id, in any of the usual spellings
-)->tuple:           # ('ale', ROM name) or ('gym', Gymnasium id)
+    env_name: str,  # a game or a Gymnasium id, in any of the usual spellings
+) -> tuple:  # ('ale', ROM name) or ('gym', Gymnasium id)
     "Which emulator plays `env_name`. Raises `InputError` with near matches when none does."
     plain = lambda s: re.sub(r'[^a-z0-9]', '', s.lower())
     games = {plain(r): r for r in roms.get_all_rom_ids()}
     name = plain(re.sub(r'(^ALE/)|((NoFrameskip|Deterministic)?-v\d+$)', '', env_name))
-    if name in games: return 'ale', games[name]
-    if env_name in gymnasium.registry: return 'gym', env_name
+    if name in games:
+        return 'ale', games[name]
+    if env_name in gymnasium.registry:
+        return 'gym', env_name
     one_of(name, sorted(games), 'game')
 
+
 def settle_steps(
-    cfg     # has `env_name` and `settle`
-)->int:
+    cfg,  # has `env_name` and `settle`
+) -> int:
     "How many no-op steps come before each game's first frame."
     return cfg.settle if cfg.settle >= 0 else int(find_game(cfg.env_name)[1] in ('pong', 'amidar'))
 
 # %% ../nbs/00_data.ipynb #6c5ccbe8
 class ALEGames:
     "A batch of one ALE game at the protocol of `cfg`, played by ale-py's C++ threads."
-    def __init__(self,
-        cfg:CollectConfig,  # the protocol
-        n:int               # games in the batch
+
+    def __init__(
+        self,
+        cfg: CollectConfig,  # the protocol
+        n: int,  # games in the batch
     ):
         make = lambda: AtariVectorEnv(
-            find_game(cfg.env_name)[1], 1, img_height=cfg.frame_size, img_width=cfg.frame_size, grayscale=False, stack_num=1,
-            frameskip=cfg.frame_skip, maxpool=cfg.frame_skip > 1, repeat_action_probability=cfg.sticky, noop_max=cfg.noop_max, use_fire_reset=cfg.fire_reset,
-            reward_clipping=False, episodic_life=False, full_action_space=cfg.full_actions)
+            find_game(cfg.env_name)[1],
+            1,
+            img_height=cfg.frame_size,
+            img_width=cfg.frame_size,
+            grayscale=False,
+            stack_num=1,
+            frameskip=cfg.frame_skip,
+            maxpool=cfg.frame_skip > 1,
+            repeat_action_probability=cfg.sticky,
+            noop_max=cfg.noop_max,
+            use_fire_reset=cfg.fire_reset,
+            reward_clipping=False,
+            episodic_life=False,
+            full_action_space=cfg.full_actions,
+        )
         self.envs, self.frame_skip = [make() for _ in range(n)], cfg.frame_skip
         names = [a.name for a in self.envs[0].ale.get_action_set()]
         self.actions = chosen_actions(cfg, names)
         self.action_names = [names[a] for a in self.actions]
         self.o = np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
         self.lives, self.frames_made = np.zeros(n, np.int32), np.zeros(n, np.int64)
-        self.steps_made = 0     # agent steps of all games so far; no-ops and fire before a game's first frame count by their frames, rounded up
+        self.steps_made = 0  # agent steps of all games so far; no-ops and fire before a game's first frame count by their frames, rounded up
         self.ended = np.zeros(n, bool)
 
     def _take(self, k, o, info, acted=False):
         made = info['frame_number'][0] - self.frames_made[k]
-        self.steps_made += 1 if acted else int(np.ceil(made/self.frame_skip))
+        self.steps_made += 1 if acted else int(np.ceil(made / self.frame_skip))
         self.o[k], self.lives[k], self.frames_made[k] = o[0, 0], info['lives'][0], info['frame_number'][0]
 
     def reset(self, seeds):
         "Seed and begin all games; -> frames (n, H, W, 3) uint8, lives (n,)."
-        for k, env in enumerate(self.envs): self._take(k, *env.reset(seed=np.asarray(seeds[k:k+1])))
+        for k, env in enumerate(self.envs):
+            self._take(k, *env.reset(seed=np.asarray(seeds[k : k + 1])))
         return self.o.copy(), self.lives.copy()
 
     def begin(self, mask):
         "Begin anew, unseeded, where `mask` (n,) is true; -> frames, lives of all games."
-        for k in np.where(mask)[0]: self._take(k, *self.envs[k].reset(options=dict(reset_mask=np.array([True]))))
+        for k in np.where(mask)[0]:
+            self._take(k, *self.envs[k].reset(options=dict(reset_mask=np.array([True]))))
         self.ended &= ~np.asarray(mask)
         return self.o.copy(), self.lives.copy()
 
-    def step(self,
-        actions,    # (n,) indices of `action_names`
-        active=None # (n,) bool, the games that make a step; by default all
+    def step(
+        self,
+        actions,  # (n,) indices of `action_names`
+        active=None,  # (n,) bool, the games that make a step; by default all
     ):
         "Act, or begin anew where a game ended; -> frames (n, H, W, 3) uint8, rewards, terminated, truncated, lives, each (n,)."
         active = np.ones(len(self.envs), bool) if active is None else active
-        rewards, terminated, truncated = np.zeros(len(self.envs)), np.zeros(len(self.envs), bool), np.zeros(len(self.envs), bool)
+        rewards, terminated, truncated = (
+            np.zeros(len(self.envs)),
+            np.zeros(len(self.envs), bool),
+            np.zeros(len(self.envs), bool),
+        )
         chosen = self.actions[np.asarray(actions, np.int64)]
-        for k in np.where(active)[0]: self.envs[k].send(chosen[k:k+1])
         for k in np.where(active)[0]:
-            o, rewards[k:k+1], terminated[k:k+1], truncated[k:k+1], info = self.envs[k].recv()
+            self.envs[k].send(chosen[k : k + 1])
+        for k in np.where(active)[0]:
+            o, rewards[k : k + 1], terminated[k : k + 1], truncated[k : k + 1], info = self.envs[k].recv()
             self._take(k, o, info, acted=not self.ended[k])
             self.ended[k] = terminated[k] | truncated[k]
         return self.o.copy(), rewards, terminated, truncated, self.lives.copy()
@@ -145,54 +175,73 @@ class ALEGames:
 # %% ../nbs/00_data.ipynb #cab4be99
 @lru_cache
 def area_weights(
-    n_out:int,  # pixels after
-    n_in:int    # pixels before
-)->np.ndarray:  # (n_out, n_in) float32, rows sum to 1
+    n_out: int,  # pixels after
+    n_in: int,  # pixels before
+) -> np.ndarray:  # (n_out, n_in) float32, rows sum to 1
     "The share of each input pixel in each output pixel, for shrinking by area averaging."
-    edges = np.linspace(0, n_in, n_out+1)
-    overlap = np.minimum(edges[1:, None], np.arange(1, n_in+1)) - np.maximum(edges[:-1, None], np.arange(n_in))
-    return (overlap.clip(0)*n_out/n_in).astype(np.float32)
+    edges = np.linspace(0, n_in, n_out + 1)
+    overlap = np.minimum(edges[1:, None], np.arange(1, n_in + 1)) - np.maximum(edges[:-1, None], np.arange(n_in))
+    return (overlap.clip(0) * n_out / n_in).astype(np.float32)
+
 
 def shrink(
-    o:np.ndarray,   # (H, W, 3) uint8
-    size:int        # height and width wanted, pixels
-)->np.ndarray:      # (size, size, 3) uint8
+    o: np.ndarray,  # (H, W, 3) uint8
+    size: int,  # height and width wanted, pixels
+) -> np.ndarray:  # (size, size, 3) uint8
     "Shrink a frame by area averaging, rounded to the nearest grey level."
     h, w, c = o.shape
-    rows = area_weights(size, h) @ o.reshape(h, w*c).astype(np.float32)
-    columns = area_weights(size, w) @ rows.reshape(size, w, c).swapaxes(0, 1).reshape(w, size*c)
+    rows = area_weights(size, h) @ o.reshape(h, w * c).astype(np.float32)
+    columns = area_weights(size, w) @ rows.reshape(size, w, c).swapaxes(0, 1).reshape(w, size * c)
     return np.rint(columns).astype(np.uint8).reshape(size, size, c).swapaxes(0, 1)
 
 # %% ../nbs/00_data.ipynb #9c2f2512
 class GymGames:
     "A batch of one Gymnasium environment with RGB observations, at the protocol of `cfg`; slower than `ALEGames`, and for any game."
-    def __init__(self, cfg:CollectConfig, n:int):
+
+    def __init__(self, cfg: CollectConfig, n: int):
         self.size, (kind, name) = cfg.frame_size, find_game(cfg.env_name)
         if kind == 'ale':
             name = next(i for i in gymnasium.registry if i.startswith('ALE/') and find_game(i)[1] == name)
-            make = lambda: gymnasium.make(name, frameskip=1, repeat_action_probability=cfg.sticky, full_action_space=cfg.full_actions)
-        else: make = lambda: gymnasium.wrappers.StickyAction(gymnasium.make(name), cfg.sticky)
-        try: self.envs = [self._wrap(make(), cfg) for _ in range(n)]
-        except (gymnasium.error.Error, ImportError) as e: raise InputError(f"Gymnasium can't make {name}: {str(e).splitlines()[0]}") from e
+            make = lambda: gymnasium.make(
+                name, frameskip=1, repeat_action_probability=cfg.sticky, full_action_space=cfg.full_actions
+            )
+        else:
+            make = lambda: gymnasium.wrappers.StickyAction(gymnasium.make(name), cfg.sticky)
+        try:
+            self.envs = [self._wrap(make(), cfg) for _ in range(n)]
+        except (gymnasium.error.Error, ImportError) as e:
+            raise InputError(f"Gymnasium can't make {name}: {str(e).splitlines()[0]}") from e
         space, actions = self.envs[0].observation_space, self.envs[0].action_space
-        check(isinstance(actions, gymnasium.spaces.Discrete), f"{cfg.env_name} has no discrete actions, so it can't be played here.")
+        check(
+            isinstance(actions, gymnasium.spaces.Discrete),
+            f"{cfg.env_name} has no discrete actions, so it can't be played here.",
+        )
         check(not cfg.noop_max and not cfg.fire_reset, 'noop_max and fire_reset are for ALE games only.')
         meanings = getattr(self.envs[0].unwrapped, 'get_action_meanings', lambda: map(str, range(actions.n)))
-        names = list(meanings()); self.actions = chosen_actions(cfg, names)
-        self.action_names, self.ended, self.o = [names[a] for a in self.actions], np.zeros(n, bool), np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
-        self.steps_made = 0     # agent steps of all games so far
+        names = list(meanings())
+        self.actions = chosen_actions(cfg, names)
+        self.action_names, self.ended, self.o = (
+            [names[a] for a in self.actions],
+            np.zeros(n, bool),
+            np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8),
+        )
+        self.steps_made = 0  # agent steps of all games so far
 
     def _wrap(self, env, cfg):
         shape = getattr(env.observation_space, 'shape', None) or ()
-        check(len(shape) == 3 and shape[2] == 3 and env.observation_space.dtype == np.uint8,
-              f"{cfg.env_name} shows no RGB frames (its observations have shape {shape}), so it can't be played here.")
+        check(
+            len(shape) == 3 and shape[2] == 3 and env.observation_space.dtype == np.uint8,
+            f"{cfg.env_name} shows no RGB frames (its observations have shape {shape}), so it can't be played here.",
+        )
         return gymnasium.wrappers.MaxAndSkipObservation(env, skip=cfg.frame_skip) if cfg.frame_skip > 1 else env
 
-    def _lives(self, env): return env.unwrapped.ale.lives() if hasattr(env.unwrapped, 'ale') else 0
+    def _lives(self, env):
+        return env.unwrapped.ale.lives() if hasattr(env.unwrapped, 'ale') else 0
 
     def begin(self, mask, seeds=None):
         "As `ALEGames.begin`."
-        for k in np.where(mask)[0]: self.o[k] = shrink(self.envs[k].reset(seed=None if seeds is None else int(seeds[k]))[0], self.size)
+        for k in np.where(mask)[0]:
+            self.o[k] = shrink(self.envs[k].reset(seed=None if seeds is None else int(seeds[k]))[0], self.size)
         self.ended &= ~mask
         return self.o.copy(), np.array([self._lives(e) for e in self.envs])
 
@@ -214,102 +263,143 @@ class GymGames:
 
 # %% ../nbs/00_data.ipynb #a4f2f3ab
 Episode = namedtuple('Episode', 'frames actions rewards terminated truncated lives ram')
-_PER_FRAME = dict(frames=np.uint8, actions=np.int16, rewards=np.float32, terminated=np.bool_, truncated=np.bool_, lives=np.int16, ram=np.uint8)
+_PER_FRAME = dict(
+    frames=np.uint8,
+    actions=np.int16,
+    rewards=np.float32,
+    terminated=np.bool_,
+    truncated=np.bool_,
+    lives=np.int16,
+    ram=np.uint8,
+)
+
 
 @dataclass
 class Episodes:
     "Whole episodes of one game. All arrays have a row per frame; `starts` and `lengths` say which rows are whose."
-    frames:np.ndarray       # (N, H, W, 3) uint8
-    actions:np.ndarray      # (N,) int16, index into `action_names`; -1 at an episode's last frame
-    rewards:np.ndarray      # (N,) float32, unclipped game points brought by the action of this row
-    terminated:np.ndarray   # (N,) bool, the game was over after the action of this row
-    truncated:np.ndarray    # (N,) bool, the episode was cut after the action of this row
-    lives:np.ndarray        # (N,) int16, lives left at this frame
-    starts:np.ndarray       # (E,) int64, first row of each episode
-    lengths:np.ndarray      # (E,) int64, frames of each episode
-    slots:np.ndarray        # (E,) int64, the place in the batch where each episode was played
-    config:dict             # the `CollectConfig` it was played with
-    action_names:list       # what each action is called
-    ram:np.ndarray=None     # (N, 128) uint8, the emulator's memory at each frame; for measuring only
-    steps_made:int=0        # agent steps that the emulators made for these, those that no row stands for included; 0 in files of earlier versions
 
-    def __len__(self): return len(self.lengths)
-    def __getitem__(self, i:int)->Episode:
+    frames: np.ndarray  # (N, H, W, 3) uint8
+    actions: np.ndarray  # (N,) int16, index into `action_names`; -1 at an episode's last frame
+    rewards: np.ndarray  # (N,) float32, unclipped game points brought by the action of this row
+    terminated: np.ndarray  # (N,) bool, the game was over after the action of this row
+    truncated: np.ndarray  # (N,) bool, the episode was cut after the action of this row
+    lives: np.ndarray  # (N,) int16, lives left at this frame
+    starts: np.ndarray  # (E,) int64, first row of each episode
+    lengths: np.ndarray  # (E,) int64, frames of each episode
+    slots: np.ndarray  # (E,) int64, the place in the batch where each episode was played
+    config: dict  # the `CollectConfig` it was played with
+    action_names: list  # what each action is called
+    ram: np.ndarray = None  # (N, 128) uint8, the emulator's memory at each frame; for measuring only
+    steps_made: int = 0  # agent steps that the emulators made for these, those that no row stands for included; 0 in files of earlier versions
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def __getitem__(self, i: int) -> Episode:
         "Views of episode `i`'s rows, no copy."
-        rows = slice(self.starts[i], self.starts[i]+self.lengths[i])
-        if not 0 <= i < len(self): raise IndexError(i)
+        rows = slice(self.starts[i], self.starts[i] + self.lengths[i])
+        if not 0 <= i < len(self):
+            raise IndexError(i)
         return Episode(*(None if getattr(self, k) is None else getattr(self, k)[rows] for k in Episode._fields))
-    def __repr__(self): return f"Episodes({self.config['env_name']}: {len(self)} episodes, {self.num_frames} frames)"
+
+    def __repr__(self):
+        return f"Episodes({self.config['env_name']}: {len(self)} episodes, {self.num_frames} frames)"
 
     @property
-    def num_frames(self)->int: return int(self.lengths.sum())
+    def num_frames(self) -> int:
+        return int(self.lengths.sum())
+
     @property
-    def returns(self)->np.ndarray:
+    def returns(self) -> np.ndarray:
         "(E,) float64, the sum of rewards of each episode."
         return np.array([self[i].rewards.sum() for i in range(len(self))])
 
 # %% ../nbs/00_data.ipynb #d817d3fb
 @patch
-def subset(self:Episodes,
-    ids     # indices of episodes
-)->Episodes:
+def subset(
+    self: Episodes,
+    ids,  # indices of episodes
+) -> Episodes:
     "Some of the episodes, sharing this object's arrays."
     return replace(self, **{k: getattr(self, k)[ids] for k in ('starts', 'lengths', 'slots')})
 
-@patch
-def rows(self:Episodes)->np.ndarray:
-    "(num_frames,) int64, the rows of the shared arrays that belong to these episodes, in order."
-    return np.concatenate([np.arange(s, s+n) for s, n in zip(self.starts, self.lengths)])
 
 @patch
-def spread(self:Episodes,
-    n:int   # how many, at most
-)->np.ndarray:
+def rows(self: Episodes) -> np.ndarray:
+    "(num_frames,) int64, the rows of the shared arrays that belong to these episodes, in order."
+    return np.concatenate([np.arange(s, s + n) for s, n in zip(self.starts, self.lengths)])
+
+
+@patch
+def spread(
+    self: Episodes,
+    n: int,  # how many, at most
+) -> np.ndarray:
     "(<= n,) int64, evenly spaced rows of these episodes."
     rows = self.rows()
-    return rows[np.linspace(0, len(rows)-1, min(n, len(rows))).astype(int)]
+    return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)]
 
 # %% ../nbs/00_data.ipynb #01fefcce
 @patch
-def stack(self:Episodes,
-    rows,       # (n,) rows of the shared arrays
-    context=1   # k, frames to put together
-)->np.ndarray:  # (n, H, W, 3k) uint8, oldest frame first; an episode's first frame stands in for what came before it
+def stack(
+    self: Episodes,
+    rows,  # (n,) rows of the shared arrays
+    context=1,  # k, frames to put together
+) -> np.ndarray:  # (n, H, W, 3k) uint8, oldest frame first; an episode's first frame stands in for what came before it
     "Each frame with the k-1 frames before it, as further colour channels."
     first = self.starts[np.searchsorted(self.starts, rows, 'right') - 1]
-    return np.concatenate([self.frames[np.maximum(rows-k, first)] for k in range(context-1, -1, -1)], -1)
+    return np.concatenate([self.frames[np.maximum(rows - k, first)] for k in range(context - 1, -1, -1)], -1)
 
 # %% ../nbs/00_data.ipynb #ad351673
 class RandomPolicy:
     "Each action with equal probability, held for `hold` steps, or for `least` to `hold` steps, evenly drawn."
-    def __init__(self,
-        num_actions:int,    # A
-        seed=0,             # of the draws
-        hold:int=1,         # steps for which an action is held
-        least:int=0         # at least, if not always for `hold`
-    ): self.num_actions, self.rng, self.hold, self.least, self.left = num_actions, np.random.default_rng(seed), hold, least or hold, 0
-    def __call__(self,
-        frames              # (n, H, W, 3), looked at only for their number
-    )->np.ndarray:          # (n,) int64, indices of actions
-        n = len(frames); over = np.broadcast_to(self.left == 0, n)
+
+    def __init__(
+        self,
+        num_actions: int,  # A
+        seed=0,  # of the draws
+        hold: int = 1,  # steps for which an action is held
+        least: int = 0,  # at least, if not always for `hold`
+    ):
+        self.num_actions, self.rng, self.hold, self.least, self.left = (
+            num_actions,
+            np.random.default_rng(seed),
+            hold,
+            least or hold,
+            0,
+        )
+
+    def __call__(
+        self,
+        frames,  # (n, H, W, 3), looked at only for their number
+    ) -> np.ndarray:  # (n,) int64, indices of actions
+        n = len(frames)
+        over = np.broadcast_to(self.left == 0, n)
         if over.any():
             drawn = self.rng.integers(self.num_actions, size=n)
             self.actions = drawn if over.all() else np.where(over, drawn, self.actions)
-            self.left = np.where(over, self.hold if self.least == self.hold else self.rng.integers(self.least, self.hold+1, size=n), self.left)
+            self.left = np.where(
+                over,
+                self.hold if self.least == self.hold else self.rng.integers(self.least, self.hold + 1, size=n),
+                self.left,
+            )
         self.left = self.left - 1
         return self.actions
 
+
 def slot_seed(
-    seed:int,   # of the whole collection
-    slot:int    # the place in the batch
-)->int:         # in [0, 2**31)
+    seed: int,  # of the whole collection
+    slot: int,  # the place in the batch
+) -> int:  # in [0, 2**31)
     "The emulator's seed for one place in the batch, so that two collections with different seeds share no episode."
     return int(np.random.SeedSequence([seed, slot]).generate_state(1)[0] >> 1)
 
 # %% ../nbs/00_data.ipynb #ba5c922f
 class _Writer:
     def __init__(self, size, ram):
-        shapes = dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()) | (dict(ram=(128,)) if ram else {})
+        shapes = dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()) | (
+            dict(ram=(128,)) if ram else {}
+        )
         self.arrays = {k: np.empty((0, *s), _PER_FRAME[k]) for k, s in shapes.items()}
         self.lengths, self.waiting = [], {}
 
@@ -317,30 +407,35 @@ class _Writer:
         "Take episode `i`, a list of rows, and append every episode whose turn it is."
         self.waiting[i] = [np.array(column) for column in zip(*rows)]
         while len(self.lengths) in self.waiting:
-            columns = self.waiting.pop(len(self.lengths)); old = sum(self.lengths); self.lengths.append(len(columns[0]))
+            columns = self.waiting.pop(len(self.lengths))
+            old = sum(self.lengths)
+            self.lengths.append(len(columns[0]))
             for (k, a), column in zip(self.arrays.items(), columns):
-                a.resize((old+len(column), *a.shape[1:]), refcheck=False)
+                a.resize((old + len(column), *a.shape[1:]), refcheck=False)
                 a[old:] = column
 
 # %% ../nbs/00_data.ipynb #038de1a3
 def open_games(
-    cfg:CollectConfig,
-    n:int=1     # games in the batch
-):              # `ALEGames`, or `GymGames` where the game isn't one of ALE's
+    cfg: CollectConfig,
+    n: int = 1,  # games in the batch
+):  # `ALEGames`, or `GymGames` where the game isn't one of ALE's
     "A batch of the game that `cfg` names."
     return (ALEGames if find_game(cfg.env_name)[0] == 'ale' else GymGames)(cfg, n)
 
+
 class _Table:
     "The games of one call of `play`: the episode that each place plays, since when, and all that was not yet written of it."
+
     def __init__(self, cfg, n, writer, may_begin):
         self.cfg, self.writer, self.may_begin, self.settle = cfg, writer, may_begin, settle_steps(cfg)
-        self.number = np.arange(n)          # episode that each place plays, -1 for none
-        self.begun = np.zeros(n, int)       # step at which its first frame is seen
-        self.slots = list(range(n))         # place of each episode
-        self.history, self.first = deque(), 0   # what the whole batch did from step `first` on
+        self.number = np.arange(n)  # episode that each place plays, -1 for none
+        self.begun = np.zeros(n, int)  # step at which its first frame is seen
+        self.slots = list(range(n))  # place of each episode
+        self.history, self.first = deque(), 0  # what the whole batch did from step `first` on
 
     @property
-    def running(self): return self.number >= 0
+    def running(self):
+        return self.number >= 0
 
     def end(self, k, t, last, cut):
         "Write the episode of place k, which ended with step t and shows the frame `last`; begin another there, if there is to be one."
@@ -348,43 +443,53 @@ class _Table:
         self.writer.add(self.number[k], rows + [last])
         again = self.may_begin(len(self.slots))
         self.number[k] = len(self.slots) if again else -1
-        self.begun[k] = self.settle + (t+1 if cut else t+2)         # after its end a game needs a step to begin
-        if again: self.slots.append(k)
+        self.begun[k] = self.settle + (t + 1 if cut else t + 2)  # after its end a game needs a step to begin
+        if again:
+            self.slots.append(k)
 
     def forget(self, t):
         "Drop the steps that no running episode needs any more."
-        while self.history and self.first < self.begun[self.running].min(initial=t+1):
+        while self.history and self.first < self.begun[self.running].min(initial=t + 1):
             self.history.popleft()
             self.first += 1
 
+
 def _places(cfg, enough, limit):
     "How many games to play at once, and the most steps that a place may make in one turn: the no-ops and fire of a game's start are within a turn."
-    turn = 1 + -(-cfg.noop_max//cfg.frame_skip) + 2*cfg.fire_reset
+    turn = 1 + -(-cfg.noop_max // cfg.frame_skip) + 2 * cfg.fire_reset
     n = cfg.num_envs if enough else min(cfg.num_envs, cfg.num_episodes)
-    if limit is None: return n, turn
+    if limit is None:
+        return n, turn
     start = turn + settle_steps(cfg)
     check(limit >= start, f'At least {start} steps are needed to play, not {limit}.')
-    return min(n, limit//start), turn
+    return min(n, limit // start), turn
+
 
 def play(
-    cfg:CollectConfig,  # what to play and how
-    policy=None,        # callable: frames (n, H, W, 3) uint8 -> n actions, perhaps with `told(actions, fresh)`; random by default
-    progress=True,      # show a progress bar with the time left
-    games=None,         # `ALEGames` or `GymGames`; chosen by the game's name by default
-    enough=None,        # agent steps after which no game is begun any more; then `cfg.num_episodes` does not count
-    limit=None          # agent steps that are never exceeded, by the emulators' own count: what still runs is cut there, and kept
-)->Episodes:
+    cfg: CollectConfig,  # what to play and how
+    policy=None,  # callable: frames (n, H, W, 3) uint8 -> n actions, perhaps with `told(actions, fresh)`; random by default
+    progress=True,  # show a progress bar with the time left
+    games=None,  # `ALEGames` or `GymGames`; chosen by the game's name by default
+    enough=None,  # agent steps after which no game is begun any more; then `cfg.num_episodes` does not count
+    limit=None,  # agent steps that are never exceeded, by the emulators' own count: what still runs is cut there, and kept
+) -> Episodes:
     "Play whole episodes, `cfg.num_episodes` or `enough`. Raises `InputError` for an unknown game or a senseless `cfg`."
     check_collect(cfg)
     n, turn = _places(cfg, enough, limit)
     games = (games or open_games)(cfg, n)
     policy = policy or RandomPolicy(len(games.action_names), cfg.seed, cfg.hold, cfg.hold_least)
-    table = _Table(cfg, n, _Writer(cfg.frame_size, hasattr(games, 'ram')), lambda made: games.steps_made < enough if enough else made < cfg.num_episodes)
+    table = _Table(
+        cfg,
+        n,
+        _Writer(cfg.frame_size, hasattr(games, 'ram')),
+        lambda made: games.steps_made < enough if enough else made < cfg.num_episodes,
+    )
     fire = games.action_names.index('FIRE') if cfg.fire_lives and 'FIRE' in games.action_names else None
     memory = lambda: (games.ram(),) if hasattr(games, 'ram') else ()
     new_life, over = np.ones(n, bool), False
     o, lives = games.reset(np.array([slot_seed(cfg.seed, k) for k in range(n)]))
-    for _ in range(table.settle): o, *_, lives = games.step(np.zeros(n, int))
+    for _ in range(table.settle):
+        o, *_, lives = games.step(np.zeros(n, int))
     ram = memory()
     total, unit = (enough, 'step') if enough else (cfg.num_episodes, 'episode')
     with tqdm(total=total, desc=f'Playing {cfg.env_name}', unit=unit, disable=None if progress else True) as bar:
@@ -394,168 +499,237 @@ def play(
             active = table.running
             o_next, r, terminated, truncated, lives_next = games.step(actions, active)
             ram_next = memory()
-            over = limit is not None and games.steps_made + turn*active.sum() > limit
-            if over: table.may_begin = lambda made: False
-            cut = ((t+1-table.begun == cfg.max_steps) | over) & ~(terminated | truncated) & active & (table.begun <= t)
+            over = limit is not None and games.steps_made + turn * active.sum() > limit
+            if over:
+                table.may_begin = lambda made: False
+            cut = (
+                ((t + 1 - table.begun == cfg.max_steps) | over)
+                & ~(terminated | truncated)
+                & active
+                & (table.begun <= t)
+            )
             table.history.append((o, actions, r, terminated, truncated | cut, lives, *ram))
             for k in np.where((terminated | truncated | cut) & active & (table.begun <= t))[0]:
                 table.end(k, t, (o_next[k], -1, 0, False, False, lives_next[k], *(x[k] for x in ram_next)), cut[k])
             bar.update((min(games.steps_made, enough) if enough else len(table.writer.lengths)) - bar.n)
             table.forget(t)
-            new_life = (lives_next < lives) | (table.begun == t+1)
-            if hasattr(policy, 'told'): policy.told(actions, table.begun == t+1)
-            if over or not table.running.any(): break
+            new_life = (lives_next < lives) | (table.begun == t + 1)
+            if hasattr(policy, 'told'):
+                policy.told(actions, table.begun == t + 1)
+            if over or not table.running.any():
+                break
             begins = cut & table.running
             o, lives = games.begin(begins) if begins.any() else (o_next, lives_next)
             ram = memory() if begins.any() else ram_next
     lengths, config = np.array(table.writer.lengths, np.int64), asdict(cfg)
     check(len(lengths), f'{limit} steps are too few to play a single one after {table.settle} to settle.')
-    if enough or over: config |= dict(num_episodes=len(lengths))
-    return Episodes(**table.writer.arrays, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=np.array(table.slots[:len(lengths)]),
-                    config=config, action_names=games.action_names, steps_made=games.steps_made)
+    if enough or over:
+        config |= dict(num_episodes=len(lengths))
+    return Episodes(
+        **table.writer.arrays,
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
+        slots=np.array(table.slots[: len(lengths)]),
+        config=config,
+        action_names=games.action_names,
+        steps_made=games.steps_made,
+    )
 
 # %% ../nbs/00_data.ipynb #8ee0a5f3
 @patch
-def save(self:Episodes,
-    path    # an .npz file to make or replace
+def save(
+    self: Episodes,
+    path,  # an .npz file to make or replace
 ):
     "Store the episodes, compressed. Raises `InputError` when the file can't be written."
     rows, fmt = self.rows(), np.lib.format
     small = {k: getattr(self, k)[rows] for k in _PER_FRAME if k != 'frames' and getattr(self, k) is not None}
-    meta = np.array(json.dumps(dict(format='aif_atari episodes 1', config=self.config, action_names=self.action_names, steps_made=self.steps_made)))
+    meta = np.array(
+        json.dumps(
+            dict(
+                format='aif_atari episodes 1',
+                config=self.config,
+                action_names=self.action_names,
+                steps_made=self.steps_made,
+            )
+        )
+    )
     with atomic(path) as tmp, zipfile.ZipFile(tmp, 'w', zipfile.ZIP_DEFLATED) as z:
         for k, a in (small | dict(lengths=self.lengths, slots=self.slots, meta=meta)).items():
-            with z.open(f'{k}.npy', 'w') as f: fmt.write_array(f, a, allow_pickle=False)
+            with z.open(f'{k}.npy', 'w') as f:
+                fmt.write_array(f, a, allow_pickle=False)
         with z.open('frames.npy', 'w', force_zip64=True) as f:
-            fmt.write_array_header_1_0(f, dict(descr='|u1', fortran_order=False, shape=(len(rows), *self.frames.shape[1:])))
-            for i in range(len(self)): f.write(np.diff(self[i].frames, axis=0, prepend=np.uint8(0)).tobytes())
+            fmt.write_array_header_1_0(
+                f, dict(descr='|u1', fortran_order=False, shape=(len(rows), *self.frames.shape[1:]))
+            )
+            for i in range(len(self)):
+                f.write(np.diff(self[i].frames, axis=0, prepend=np.uint8(0)).tobytes())
 
 # %% ../nbs/00_data.ipynb #10162d29
 def load_episodes(
-    path    # an .npz file that `Episodes.save` wrote
-)->Episodes:
+    path,  # an .npz file that `Episodes.save` wrote
+) -> Episodes:
     "Read episodes. Raises `InputError` for a missing, torn or foreign file."
     try:
-        with np.load(path, allow_pickle=False) as f: a = {k: f[k] for k in f.files}
+        with np.load(path, allow_pickle=False) as f:
+            a = {k: f[k] for k in f.files}
         meta = json.loads(str(a.pop('meta')))
         lengths, slots = (a.pop(k).astype(np.int64) for k in ('lengths', 'slots'))
         fits = all(len(x) == lengths.sum() and x.dtype == _PER_FRAME[k] for k, x in a.items())
-        if not (meta['format'] == 'aif_atari episodes 1' and fits and (lengths > 0).all() and len(slots) == len(lengths)): raise ValueError('arrays')
-        eps = Episodes(**a, starts=np.cumsum(lengths)-lengths, lengths=lengths, slots=slots, config=meta['config'], action_names=meta['action_names'], steps_made=meta.get('steps_made', 0))
+        if not (
+            meta['format'] == 'aif_atari episodes 1' and fits and (lengths > 0).all() and len(slots) == len(lengths)
+        ):
+            raise ValueError('arrays')
+        eps = Episodes(
+            **a,
+            starts=np.cumsum(lengths) - lengths,
+            lengths=lengths,
+            slots=slots,
+            config=meta['config'],
+            action_names=meta['action_names'],
+            steps_made=meta.get('steps_made', 0),
+        )
         for e in eps:
-            for t in range(1, len(e.frames)): e.frames[t] += e.frames[t-1]
+            for t in range(1, len(e.frames)):
+                e.frames[t] += e.frames[t - 1]
         return eps
-    except FileNotFoundError: raise InputError(f'There is no episodes file {path}.') from None
-    except Exception as e: raise InputError(f'{path} is no whole episodes file of this package ({type(e).__name__}).') from e
+    except FileNotFoundError:
+        raise InputError(f'There is no episodes file {path}.') from None
+    except Exception as e:
+        raise InputError(f'{path} is no whole episodes file of this package ({type(e).__name__}).') from e
 
 # %% ../nbs/00_data.ipynb #a1a2708c
 def replay(
-    eps:Episodes,   # all episodes of a collection of an ALE game, in order
-    slot:int        # the place in the batch whose games are replayed
+    eps: Episodes,  # all episodes of a collection of an ALE game, in order
+    slot: int,  # the place in the batch whose games are replayed
 ):
     "Play the episodes of one place in the batch again; yield (row of the arrays, `ALEInterface`) at each frame. Raises `InputError` when the replay departs from the record."
     cfg = from_dict(CollectConfig, eps.config)
     kind, rom = find_game(cfg.env_name)
-    check(len(eps) == cfg.num_episodes, 'Only a whole collection can be replayed: replay first, take the subset afterwards.')
-    check(kind == 'ale' and not cfg.noop_max and not cfg.fire_reset, 'Only ALE games played without no-ops and fire at the start can be replayed.')
-    ale = ALEInterface(); ale.setFloat('repeat_action_probability', cfg.sticky); ale.setInt('random_seed', slot_seed(cfg.seed, slot))
+    check(
+        len(eps) == cfg.num_episodes,
+        'Only a whole collection can be replayed: replay first, take the subset afterwards.',
+    )
+    check(
+        kind == 'ale' and not cfg.noop_max and not cfg.fire_reset,
+        'Only ALE games played without no-ops and fire at the start can be replayed.',
+    )
+    ale = ALEInterface()
+    ale.setFloat('repeat_action_probability', cfg.sticky)
+    ale.setInt('random_seed', slot_seed(cfg.seed, slot))
     ale.loadROM(roms.get_rom_path(rom))
-    actions = ale.getLegalActionSet() if cfg.full_actions else ale.getMinimalActionSet(); actions = [actions[a] for a in chosen_actions(cfg, actions)]
+    actions = ale.getLegalActionSet() if cfg.full_actions else ale.getMinimalActionSet()
+    actions = [actions[a] for a in chosen_actions(cfg, actions)]
     for i in np.where(eps.slots == slot)[0]:
         ale.reset_game()
-        for _ in range(settle_steps(cfg)*cfg.frame_skip): ale.act(actions[0])
+        for _ in range(settle_steps(cfg) * cfg.frame_skip):
+            ale.act(actions[0])
         yield eps.starts[i], ale
-        for row in range(eps.starts[i], eps.starts[i]+eps.lengths[i]-1):
+        for row in range(eps.starts[i], eps.starts[i] + eps.lengths[i] - 1):
             r = sum(ale.act(actions[eps.actions[row]]) for _ in range(cfg.frame_skip) if not ale.game_over())
-            check(r == eps.rewards[row] and ale.lives() == eps.lives[row+1], f'The replay of episode {i} departs from the record.')
-            yield row+1, ale
+            check(
+                r == eps.rewards[row] and ale.lives() == eps.lives[row + 1],
+                f'The replay of episode {i} departs from the record.',
+            )
+            yield row + 1, ale
 
 # %% ../nbs/00_data.ipynb #3593ca94
 @patch
-def with_ram(self:Episodes,
-    progress=True   # show a progress bar
-)->Episodes:
+def with_ram(
+    self: Episodes,
+    progress=True,  # show a progress bar
+) -> Episodes:
     "The same episodes with the emulator's memory at each frame, (N, 128) uint8, made by replaying them."
     ram = np.zeros((len(self.actions), 128), np.uint8)
     for slot in tqdm(sorted(set(self.slots)), desc='Replaying', unit='game', disable=None if progress else True):
-        for row, ale in replay(self, slot): ram[row] = ale.getRAM()
+        for row, ale in replay(self, slot):
+            ram[row] = ale.getRAM()
     return replace(self, ram=ram)
 
 # %% ../nbs/00_data.ipynb #124e1963
 def split_of(
-    episodes:int,       # at least two
-    val_split=0.1,      # share of the episodes held out, in (0, 1); at least one
-    seed=42             # of the draw
-)->tuple:               # which to train on, which are held out
+    episodes: int,  # at least two
+    val_split=0.1,  # share of the episodes held out, in (0, 1); at least one
+    seed=42,  # of the draw
+) -> tuple:  # which to train on, which are held out
     "Hold out episodes at random. Raises `InputError` where a side would be empty."
     check(0 < val_split < 1, f'val_split must lie between 0 and 1, not {val_split}.')
     check(episodes >= 2, 'At least 2 episodes are needed, so that one can be held out.')
-    n = min(max(1, round(val_split*episodes)), episodes-1)
+    n = min(max(1, round(val_split * episodes)), episodes - 1)
     order = np.random.default_rng(seed).permutation(episodes)
     return np.sort(order[n:]), np.sort(order[:n])
 
+
 def split_episodes(
-    eps:Episodes,
-    val_split=0.1,      # as `split_of` takes it
-    seed=42
-)->tuple:               # training episodes, held-out episodes
+    eps: Episodes,
+    val_split=0.1,  # as `split_of` takes it
+    seed=42,
+) -> tuple:  # training episodes, held-out episodes
     "Hold out whole episodes, drawn at random."
     return tuple(eps.subset(side) for side in split_of(len(eps), val_split, seed))
 
 # %% ../nbs/00_data.ipynb #8f07c677
 def to_float(
-    frames,         # (..., H, W, 3) uint8 array
-    device='cpu'    # where the result should live
-)->torch.Tensor:    # (..., 3, H, W) float32 in [0, 1], channels last in memory
+    frames,  # (..., H, W, 3) uint8 array
+    device='cpu',  # where the result should live
+) -> torch.Tensor:  # (..., 3, H, W) float32 in [0, 1], channels last in memory
     "Frames as a model wants them."
     return torch.as_tensor(np.ascontiguousarray(frames)).to(device).movedim(-1, -3).float().div_(255)
 
+
 def to_uint8(
-    o:torch.Tensor  # (..., 3, H, W) float
-)->np.ndarray:      # (..., H, W, 3) uint8
+    o: torch.Tensor,  # (..., 3, H, W) float
+) -> np.ndarray:  # (..., H, W, 3) uint8
     "Frames as a person or a file wants them."
     return o.detach().float().clamp(0, 1).mul(255).round().movedim(-3, -1).to('cpu', torch.uint8).numpy()
 
 # %% ../nbs/00_data.ipynb #839242d0
 def _epoch_order(n, batch_size, seed, epoch, shuffle):
     check(batch_size >= 1, f'batch_size must be at least 1, not {batch_size}.')
-    if not shuffle: return np.array_split(np.arange(n), range(batch_size, n, batch_size))
-    check(batch_size <= n, f'batch_size {batch_size} is larger than the {n} samples there are; choose a smaller one or play more episodes.')
-    return np.random.default_rng([seed, epoch]).permutation(n)[:n//batch_size*batch_size].reshape(-1, batch_size)
+    if not shuffle:
+        return np.array_split(np.arange(n), range(batch_size, n, batch_size))
+    check(
+        batch_size <= n,
+        f'batch_size {batch_size} is larger than the {n} samples there are; choose a smaller one or play more episodes.',
+    )
+    return np.random.default_rng([seed, epoch]).permutation(n)[: n // batch_size * batch_size].reshape(-1, batch_size)
+
 
 def frame_batches(
-    eps:Episodes,
-    batch_size:int,     # B
-    epoch=0,            # decides the order, with `seed`
+    eps: Episodes,
+    batch_size: int,  # B
+    epoch=0,  # decides the order, with `seed`
     seed=42,
-    shuffle=True,       # False: in order, and the last batch may be smaller
+    shuffle=True,  # False: in order, and the last batch may be smaller
     device='cpu',
-    context=1           # frames put together, as `Episodes.stack` does
+    context=1,  # frames put together, as `Episodes.stack` does
 ):
     "Yield each frame of `eps` once, as batches (B, 3*context, H, W) float32; a shuffled epoch leaves out the last incomplete batch."
     rows = eps.rows()
-    for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle): yield to_float(eps.stack(rows[ids], context), device)
+    for ids in _epoch_order(len(rows), batch_size, seed, epoch, shuffle):
+        yield to_float(eps.stack(rows[ids], context), device)
 
 # %% ../nbs/00_data.ipynb #c27ce1a7
 def window_starts(
-    x,              # has `starts` and `lengths`, as `Episodes`
-    length:int,     # frames in a window
-    every=1         # frames between starts
-)->np.ndarray:      # (n,) int, at least one
+    x,  # has `starts` and `lengths`, as `Episodes`
+    length: int,  # frames in a window
+    every=1,  # frames between starts
+) -> np.ndarray:  # (n,) int, at least one
     "First rows of windows that lie within one episode. Raises `InputError` where there is none."
     check(length >= 1, f'length must be at least 1, not {length}.')
-    starts = [np.arange(s, s+n-length+1, every) for s, n in zip(x.starts, x.lengths) if n >= length]
+    starts = [np.arange(s, s + n - length + 1, every) for s, n in zip(x.starts, x.lengths) if n >= length]
     check(starts, f'No episode has {length} frames.')
     return np.concatenate(starts)
 
+
 def sequence_batches(
-    eps:Episodes,
-    batch_size:int,     # B
-    length:int,         # T, frames per sequence
+    eps: Episodes,
+    batch_size: int,  # B
+    length: int,  # T, frames per sequence
     epoch=0,
     seed=42,
     shuffle=True,
-    device='cpu'
+    device='cpu',
 ):
     "Yield dicts with `o` (B, T, 3, H, W) float32, and for the T-1 steps between: `a` int64, `r` float32, `done` bool (terminated), each (B, T-1)."
     windows = window_starts(eps, length)
@@ -566,35 +740,44 @@ def sequence_batches(
 
 # %% ../nbs/00_data.ipynb #a695c914
 def scrub(
-    eps:Episodes,   # the episodes to look through
-    i:int=0         # which of them
-):                  # an ipywidgets box
+    eps: Episodes,  # the episodes to look through
+    i: int = 0,  # which of them
+):  # an ipywidgets box
     "A widget to move through episode `i`: its frame, action, reward and lives at each step."
     e = eps[i]
     picture, text = widgets.Image(format='png', width=256, height=256), widgets.HTML()
-    slider, run = widgets.IntSlider(max=len(e.frames)-1, description='step'), widgets.Play(max=len(e.frames)-1, interval=60)
+    slider, run = (
+        widgets.IntSlider(max=len(e.frames) - 1, description='step'),
+        widgets.Play(max=len(e.frames) - 1, interval=60),
+    )
+
     def show(change=None):
         t = slider.value
         picture.value = png_bytes(e.frames[t])
         action = eps.action_names[e.actions[t]] if e.actions[t] >= 0 else 'end'
         text.value = f'action {action}, reward {e.rewards[t]:g}, score {e.rewards[:t].sum():g}, lives {e.lives[t]}'
-    slider.observe(show, 'value'); widgets.jslink((run, 'value'), (slider, 'value')); show()
+
+    slider.observe(show, 'value')
+    widgets.jslink((run, 'value'), (slider, 'value'))
+    show()
     return widgets.VBox([picture, widgets.HBox([run, slider]), text])
 
+
 def png_bytes(
-    o:np.ndarray,   # (H, W, 3) uint8
-    scale:int=4     # each pixel becomes scale x scale
-)->bytes:           # a PNG file's content
+    o: np.ndarray,  # (H, W, 3) uint8
+    scale: int = 4,  # each pixel becomes scale x scale
+) -> bytes:  # a PNG file's content
     "A frame as an enlarged PNG."
     out = BytesIO()
     Image.fromarray(np.ascontiguousarray(o).repeat(scale, 0).repeat(scale, 1)).save(out, 'PNG')
     return out.getvalue()
 
+
 def gif_bytes(
-    frames:np.ndarray,  # (T, H, W, 3) uint8
-    scale:int=3,        # each pixel becomes scale x scale
-    duration=70         # of a frame, milliseconds
-)->bytes:               # a GIF's content
+    frames: np.ndarray,  # (T, H, W, 3) uint8
+    scale: int = 3,  # each pixel becomes scale x scale
+    duration=70,  # of a frame, milliseconds
+) -> bytes:  # a GIF's content
     "Frames as an enlarged animation that repeats."
     out, images = BytesIO(), [Image.fromarray(o.repeat(scale, 0).repeat(scale, 1)).quantize(64) for o in frames]
     images[0].save(out, 'GIF', save_all=True, append_images=images[1:], duration=duration, loop=0)
@@ -603,17 +786,21 @@ def gif_bytes(
 # %% ../nbs/00_data.ipynb #430b50d5
 @dataclass
 class CollectToFile(CollectConfig):
-    output_file:str = 'outputs/episodes.npz'  # where to store the episodes
-    ram:bool = False                    # also store the emulator's memory, for measuring
+    output_file: str = 'outputs/episodes.npz'  # where to store the episodes
+    ram: bool = False  # also store the emulator's memory, for measuring
 
 # %% ../nbs/00_data.ipynb #89f563bc
 def collect(cfg):
     "Play whole episodes at random and store them in one compressed file."
-    check_collect(cfg); find_game(cfg.env_name)
+    check_collect(cfg)
+    find_game(cfg.env_name)
     check(cfg.output_file, 'The name of the output_file is empty.')
     check_folder(Path(cfg.output_file).parent)
-    eps = play(replace(CollectConfig(), **{k: v for k, v in asdict(cfg).items() if k in CollectConfig.__dataclass_fields__}))
+    eps = play(
+        replace(CollectConfig(), **{k: v for k, v in asdict(cfg).items() if k in CollectConfig.__dataclass_fields__})
+    )
     (eps.with_ram() if cfg.ram else eps).save(cfg.output_file)
     print(f'{eps}, mean return {eps.returns.mean():.2f}: stored in {cfg.output_file}')
+
 
 aif_collect = command(CollectToFile, 'aif_collect')(collect)

@@ -23,43 +23,63 @@ from .train import *
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
-    o:torch.Tensor,         # (n, 3, H, W) frames in [0, 1]
-    drawn:torch.Tensor,     # (n, 3, H, W) what a model draws for them
-    before:torch.Tensor     # (n, 3, H, W) the frames one step earlier
-)->np.ndarray:              # (n, 4): mean squared error, share within 0.1, summed squared error on moving values, number of moving values
+    o: torch.Tensor,  # (n, 3, H, W) frames in [0, 1]
+    drawn: torch.Tensor,  # (n, 3, H, W) what a model draws for them
+    before: torch.Tensor,  # (n, 3, H, W) the frames one step earlier
+) -> (
+    np.ndarray
+):  # (n, 4): mean squared error, share within 0.1, summed squared error on moving values, number of moving values
     "What `summarise` needs to know about each frame."
     error, moving = (drawn - o).abs(), (o - before).abs() > 0.1
     per_frame = lambda x: x.float().flatten(1)
-    return torch.stack([per_frame(error**2).mean(1), per_frame(error <= 0.1).mean(1),
-                        per_frame(error**2*moving).sum(1), per_frame(moving).sum(1)], 1).double().cpu().numpy()
+    return (
+        torch.stack(
+            [
+                per_frame(error**2).mean(1),
+                per_frame(error <= 0.1).mean(1),
+                per_frame(error**2 * moving).sum(1),
+                per_frame(moving).sum(1),
+            ],
+            1,
+        )
+        .double()
+        .cpu()
+        .numpy()
+    )
+
 
 def summarise(
-    errors:np.ndarray,      # (n, 4) as `frame_errors` gives them
-    episodes:np.ndarray     # (n,) the episode of each frame
-)->dict:                    # mse, psnr, accuracy, psnr_moving, and the 95 % intervals of the last three
+    errors: np.ndarray,  # (n, 4) as `frame_errors` gives them
+    episodes: np.ndarray,  # (n,) the episode of each frame
+) -> dict:  # mse, psnr, accuracy, psnr_moving, and the 95 % intervals of the last three
     "Means over frames, with bootstrap intervals over episodes."
     rows = np.stack([np.append(errors[episodes == e].sum(0), (episodes == e).sum()) for e in np.unique(episodes)])
-    stats = dict(psnr=lambda x, axis: -10*np.log10(x[:, 0].sum()/x[:, 4].sum() + 1e-12), accuracy=lambda x, axis: x[:, 1].sum()/x[:, 4].sum(),
-                 psnr_moving=lambda x, axis: -10*np.log10(x[:, 2].sum()/max(1, x[:, 3].sum()) + 1e-12))
-    out = dict(mse=rows[:, 0].sum()/rows[:, 4].sum())
-    for k, f in stats.items(): out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f)}
+    stats = dict(
+        psnr=lambda x, axis: -10 * np.log10(x[:, 0].sum() / x[:, 4].sum() + 1e-12),
+        accuracy=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
+        psnr_moving=lambda x, axis: -10 * np.log10(x[:, 2].sum() / max(1, x[:, 3].sum()) + 1e-12),
+    )
+    out = dict(mse=rows[:, 0].sum() / rows[:, 4].sum())
+    for k, f in stats.items():
+        out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f)}
     return out
 
 # %% ../nbs/03_eval.ipynb #42b08a43
 def fresh_frames(
-    eps:Episodes,   # episodes that the model has not seen
-    num_samples:int # frames wanted; all if there are fewer
-)->tuple:           # rows (n,) of frames, none of them an episode's first; the episode of each (n,)
+    eps: Episodes,  # episodes that the model has not seen
+    num_samples: int,  # frames wanted; all if there are fewer
+) -> tuple:  # rows (n,) of frames, none of them an episode's first; the episode of each (n,)
     "Evenly spaced frames of `eps` that have a frame before them."
-    rows = np.concatenate([np.arange(s+1, s+n) for s, n in zip(eps.starts, eps.lengths)])
-    owner = np.repeat(np.arange(len(eps)), eps.lengths-1)
-    pick = np.linspace(0, len(rows)-1, min(num_samples, len(rows))).astype(int)
+    rows = np.concatenate([np.arange(s + 1, s + n) for s, n in zip(eps.starts, eps.lengths)])
+    owner = np.repeat(np.arange(len(eps)), eps.lengths - 1)
+    pick = np.linspace(0, len(rows) - 1, min(num_samples, len(rows))).astype(int)
     return rows[pick], owner[pick]
 
+
 def linear_model(
-    vae:VAE,        # whose latent size and likelihood are used
-    eps:Episodes    # its training episodes
-)->VAE:
+    vae: VAE,  # whose latent size and likelihood are used
+    eps: Episodes,  # its training episodes
+) -> VAE:
     "The best linear model of the training episodes, in evaluation mode."
     linear = VAE(replace(vae.cfg, start='pca', latent='gaussian', latent_dim=vae.cfg.z_dim, latent_grid=0, context=1))
     linear.start_from(to_float(eps.frames[eps.spread(2048)]))
@@ -68,151 +88,193 @@ def linear_model(
 # %% ../nbs/03_eval.ipynb #9c3cdf27
 @torch.no_grad()
 def compare(
-    vae:VAE,
-    eps:Episodes,           # fresh episodes
-    num_samples=1000,       # frames to measure on
-    train_eps=None          # the VAE's training episodes, for the linear model
-)->dict:                    # model name -> `summarise`'s numbers
+    vae: VAE,
+    eps: Episodes,  # fresh episodes
+    num_samples=1000,  # frames to measure on
+    train_eps=None,  # the VAE's training episodes, for the linear model
+) -> dict:  # model name -> `summarise`'s numbers
     "The VAE beside the models that know nothing, on the same fresh frames."
     rows, owner = fresh_frames(eps, num_samples)
     device, errors = next(vae.parameters()).device, {}
-    models = {'VAE': lambda o, b: vae.reconstruct(o), 'linear': None, 'frame before': lambda o, b: b, 'mean frame': lambda o, b: vae.mean_frame[:, -3:].expand_as(b)}
-    if train_eps is not None: linear = linear_model(vae, train_eps).to(device); models['linear'] = lambda o, b: linear.reconstruct(o[:, -3:])
-    for chunk in np.array_split(rows, max(1, len(rows)//250)):
-        o, before = to_float(eps.stack(chunk, vae.cfg.context), device), to_float(eps.frames[chunk-1], device)
+    models = {
+        'VAE': lambda o, b: vae.reconstruct(o),
+        'linear': None,
+        'frame before': lambda o, b: b,
+        'mean frame': lambda o, b: vae.mean_frame[:, -3:].expand_as(b),
+    }
+    if train_eps is not None:
+        linear = linear_model(vae, train_eps).to(device)
+        models['linear'] = lambda o, b: linear.reconstruct(o[:, -3:])
+    for chunk in np.array_split(rows, max(1, len(rows) // 250)):
+        o, before = to_float(eps.stack(chunk, vae.cfg.context), device), to_float(eps.frames[chunk - 1], device)
         for name, draw in models.items():
-            if draw: errors.setdefault(name, []).append(frame_errors(o[:, -3:], draw(o, before), before))
+            if draw:
+                errors.setdefault(name, []).append(frame_errors(o[:, -3:], draw(o, before), before))
     return {name: summarise(np.concatenate(e), owner) for name, e in errors.items()}
 
+
 def results_table(
-    results:dict    # as `compare` gives it
-)->str:
+    results: dict,  # as `compare` gives it
+) -> str:
     "The comparison as text, one model a line."
     line = lambda name, *cells: f'{name:<14}' + ''.join(f'{c:>24}' for c in cells)
-    between = lambda r, k, scale, fmt: f"{scale*r[k]:{fmt}} ({scale*r[k+'_interval'][0]:{fmt}} to {scale*r[k+'_interval'][1]:{fmt}})"
-    return '\n'.join([line('', 'PSNR dB', 'within 0.1, %', 'PSNR dB, moving pixels', 'squared error')] + [
-        line(name, between(r, 'psnr', 1, '.2f'), between(r, 'accuracy', 100, '.2f'), between(r, 'psnr_moving', 1, '.1f'), f"{r['mse']:.6f}") for name, r in results.items()])
+    between = lambda r, k, scale, fmt: (
+        f"{scale * r[k]:{fmt}} ({scale * r[k + '_interval'][0]:{fmt}} to {scale * r[k + '_interval'][1]:{fmt}})"
+    )
+    return '\n'.join(
+        [line('', 'PSNR dB', 'within 0.1, %', 'PSNR dB, moving pixels', 'squared error')]
+        + [
+            line(
+                name,
+                between(r, 'psnr', 1, '.2f'),
+                between(r, 'accuracy', 100, '.2f'),
+                between(r, 'psnr_moving', 1, '.1f'),
+                f"{r['mse']:.6f}",
+            )
+            for name, r in results.items()
+        ]
+    )
 
 # %% ../nbs/03_eval.ipynb #db7e697f
 @torch.no_grad()
 def plot_reconstructions(
-    vae:VAE,
-    eps:Episodes,   # fresh episodes
-    n=8             # frames
-):                  # the figure
+    vae: VAE,
+    eps: Episodes,  # fresh episodes
+    n=8,  # frames
+):  # the figure
     "Frames, drawings, and the size of the error, brightened five times."
     rows, _ = fresh_frames(eps, n)
     o = to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device)
     r, o = vae.reconstruct(o), o[:, -3:]
-    return show_frames({'frame': to_uint8(o), 'drawn': to_uint8(r), 'error x 5': to_uint8((5*(r-o).abs()).mean(1, keepdim=True).expand_as(o))})
+    return show_frames(
+        {
+            'frame': to_uint8(o),
+            'drawn': to_uint8(r),
+            'error x 5': to_uint8((5 * (r - o).abs()).mean(1, keepdim=True).expand_as(o)),
+        }
+    )
 
 # %% ../nbs/03_eval.ipynb #40215f19
 @torch.no_grad()
 def encode_all(
-    vae:VAE,
-    frames:np.ndarray   # (n, H, W, 3*context) uint8
-)->tuple:               # posterior mean and log-variance, (n, latent) float32 on the CPU
+    vae: VAE,
+    frames: np.ndarray,  # (n, H, W, 3*context) uint8
+) -> tuple:  # posterior mean and log-variance, (n, latent) float32 on the CPU
     "Encode many frames, in batches."
     device = next(vae.parameters()).device
-    out = [vae.encode(to_float(f, device)) for f in np.array_split(frames, max(1, len(frames)//500))]
+    out = [vae.encode(to_float(f, device)) for f in np.array_split(frames, max(1, len(frames) // 500))]
     return tuple(torch.cat(x).cpu() for x in zip(*out))
 
+
 def score_step_lives(
-    eps:Episodes,
-    rows:np.ndarray,    # (n,) rows of the arrays
-    owner:np.ndarray    # (n,) the episode of each
-)->dict:                # name -> (n,) values
+    eps: Episodes,
+    rows: np.ndarray,  # (n,) rows of the arrays
+    owner: np.ndarray,  # (n,) the episode of each
+) -> dict:  # name -> (n,) values
     "What each frame's latent is coloured by."
     score = np.concatenate([np.append(0, np.cumsum(e.rewards[:-1])) for e in eps])
     first = np.cumsum(eps.lengths) - eps.lengths
     step = rows - eps.starts[owner]
-    return {'score so far': score[first[owner]+step], 'step of the game': step, 'lives left': eps.lives[rows]}
+    return {'score so far': score[first[owner] + step], 'step of the game': step, 'lives left': eps.lives[rows]}
+
 
 def plot_latent_space(
-    mu:torch.Tensor,    # (n, latent) posterior means
-    colours:dict        # name -> (n,) values, one panel each
-):                      # the figure
+    mu: torch.Tensor,  # (n, latent) posterior means
+    colours: dict,  # name -> (n,) values, one panel each
+):  # the figure
     "The latent means in their two principal directions, coloured."
     figure_style()
     x = mu - mu.mean(0)
-    xy = F.pad(x@torch.linalg.svd(x, full_matrices=False)[2][:2].T, (0, 2))[:, :2]
-    fig, axes = plt.subplots(1, len(colours), figsize=(3.4*len(colours), 2.8), squeeze=False)
+    xy = F.pad(x @ torch.linalg.svd(x, full_matrices=False)[2][:2].T, (0, 2))[:, :2]
+    fig, axes = plt.subplots(1, len(colours), figsize=(3.4 * len(colours), 2.8), squeeze=False)
     for ax, (name, c) in zip(axes[0], colours.items()):
         dots = ax.scatter(*xy.T, c=c, s=6, cmap='viridis')
-        ax.set(title=name, xticks=[], yticks=[]); ax.grid(False); fig.colorbar(dots, ax=ax)
+        ax.set(title=name, xticks=[], yticks=[])
+        ax.grid(False)
+        fig.colorbar(dots, ax=ax)
     return fig
 
 # %% ../nbs/03_eval.ipynb #0aa48b3f
 def plot_latent_dimensions(
-    mu:torch.Tensor,    # (n, z_dim) posterior means
-    lv:torch.Tensor,    # (n, z_dim) posterior log-variances
-    kl=kl_nats          # complexity of each number, a function of both
-):                      # the figure
+    mu: torch.Tensor,  # (n, z_dim) posterior means
+    lv: torch.Tensor,  # (n, z_dim) posterior log-variances
+    kl=kl_nats,  # complexity of each number, a function of both
+):  # the figure
     "Complexity of each dimension, and the spread of its means beside the prior's."
     figure_style()
     kl = kl(mu, lv).mean(0)
     order = kl.argsort(descending=True)
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(7, 3.6), sharex=True)
-    top.bar(range(len(kl)), kl[order]); top.set(ylabel='complexity (nats)')
+    top.bar(range(len(kl)), kl[order])
+    top.set(ylabel='complexity (nats)')
     low, mid, high = torch.quantile(mu[:, order], torch.tensor([0.05, 0.5, 0.95]), dim=0)
-    bottom.axhspan(-1.64, 1.64, color='0.92', label='prior, 5 to 95 %'); bottom.vlines(range(len(kl)), low, high, color=COLOURS[0], lw=3, label='means, 5 to 95 %')
-    bottom.plot(range(len(kl)), mid, '.', color=COLOURS[1]); bottom.legend(ncols=2, fontsize=8); bottom.set(xlabel='dimension, by complexity', ylabel='mean')
+    bottom.axhspan(-1.64, 1.64, color='0.92', label='prior, 5 to 95 %')
+    bottom.vlines(range(len(kl)), low, high, color=COLOURS[0], lw=3, label='means, 5 to 95 %')
+    bottom.plot(range(len(kl)), mid, '.', color=COLOURS[1])
+    bottom.legend(ncols=2, fontsize=8)
+    bottom.set(xlabel='dimension, by complexity', ylabel='mean')
     return fig
 
 # %% ../nbs/03_eval.ipynb #213312a4
 @torch.no_grad()
 def traverse(
-    vae:VAE,
-    z:torch.Tensor,     # (latent,) where to start
-    dims,               # which dimensions to change
-    values              # what to set each to
-)->np.ndarray:          # (dims, values, H, W, 3) uint8
+    vae: VAE,
+    z: torch.Tensor,  # (latent,) where to start
+    dims,  # which dimensions to change
+    values,  # what to set each to
+) -> np.ndarray:  # (dims, values, H, W, 3) uint8
     "Frames drawn with one latent dimension changed at a time."
     values = torch.as_tensor(np.asarray(values, np.float32))
     grid = z.repeat(len(dims), len(values), 1)
-    for i, d in enumerate(dims): grid[i, :, d] = values
+    for i, d in enumerate(dims):
+        grid[i, :, d] = values
     frames = to_uint8(vae.draw(grid.flatten(0, 1).to(next(vae.parameters()).device)))
     return frames.reshape(len(dims), len(values), *frames.shape[1:])
 
+
 def explore(
-    vae:VAE,
-    o:np.ndarray,       # (H, W, 3) uint8, where to start
-    n=6                 # sliders, for the dimensions that carry most
-):                      # an ipywidgets box
+    vae: VAE,
+    o: np.ndarray,  # (H, W, 3) uint8, where to start
+    n=6,  # sliders, for the dimensions that carry most
+):  # an ipywidgets box
     "A widget with a slider for each of the `n` dimensions that carry most, and the frame they draw."
     mu, lv = encode_all(vae, o[None])
     dims = kl_nats(mu, lv)[0].argsort(descending=True)[:n].tolist()
     picture = widgets.Image(format='png', width=256, height=256)
     sliders = [widgets.FloatSlider(value=mu[0, d].item(), min=-4, max=4, step=0.1, description=f'z[{d}]') for d in dims]
+
     def show(change=None):
         z = mu[0].clone()
-        for d, s in zip(dims, sliders): z[d] = s.value
+        for d, s in zip(dims, sliders):
+            z[d] = s.value
         picture.value = png_bytes(traverse(vae, z, [dims[0]], [z[dims[0]].item()])[0, 0])
-    for s in sliders: s.observe(show, 'value')
+
+    for s in sliders:
+        s.observe(show, 'value')
     show()
     return widgets.HBox([picture, widgets.VBox(sliders)])
 
 # %% ../nbs/03_eval.ipynb #10d2eed4
 @torch.no_grad()
 def plot_prior_samples(
-    vae:VAE,
-    n=16,   # frames
-    seed=0
-):          # the figure
+    vae: VAE,
+    n=16,  # frames
+    seed=0,
+):  # the figure
     "Frames drawn from latents that come from the prior N(0, I)."
     z = vae.latent.prior(n, vae.cfg.z_dim, torch.Generator().manual_seed(seed))
     frames = to_uint8(vae.draw(z.to(next(vae.parameters()).device)))
-    return show_frames({'': frames[:n//2], ' ': frames[n//2:]})
+    return show_frames({'': frames[: n // 2], ' ': frames[n // 2 :]})
 
 # %% ../nbs/03_eval.ipynb #efb5db63
 @dataclass
 class EvalVAEConfig(CollectConfig):
-    model_path:str = ''                 # best_model.pt or another checkpoint of a VAE
-    output_dir:str = ''                 # where to write; by default the folder evaluation beside the model
-    num_samples:Count = 1000            # fresh frames to measure on
-    num_episodes:Count = 20             # fresh episodes to play
-    seed:Seed = 1_000_042               # of the fresh episodes
-    device:str = 'auto'                 # auto, cpu, cuda or mps
+    model_path: str = ''  # best_model.pt or another checkpoint of a VAE
+    output_dir: str = ''  # where to write; by default the folder evaluation beside the model
+    num_samples: Count = 1000  # fresh frames to measure on
+    num_episodes: Count = 20  # fresh episodes to play
+    seed: Seed = 1_000_042  # of the fresh episodes
+    device: str = 'auto'  # auto, cpu, cuda or mps
 
 # %% ../nbs/03_eval.ipynb #07f6f87e
 def evaluate_vae(cfg):
@@ -222,33 +284,63 @@ def evaluate_vae(cfg):
     find_game(cfg.env_name)
     device, path = find_device(cfg.device), Path(cfg.model_path)
     vae = load_vae(path, device)
-    size, folder = vae.cfg.frame_size, Path(cfg.output_dir or path.parent/'evaluation')
-    check(size == cfg.frame_size, f'{path} was trained on {size}x{size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {size}.')
-    check(vae.settings.get('seed') != cfg.seed or vae.settings.get('env_name') != cfg.env_name, f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
+    size, folder = vae.cfg.frame_size, Path(cfg.output_dir or path.parent / 'evaluation')
+    check(
+        size == cfg.frame_size,
+        f'{path} was trained on {size}x{size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {size}.',
+    )
+    check(
+        vae.settings.get('seed') != cfg.seed or vae.settings.get('env_name') != cfg.env_name,
+        f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.',
+    )
     check_folder(folder)
     eps = play(part_of(CollectConfig, cfg))
-    own = path.parent/'episodes.npz'
-    train_eps = split_episodes(load_episodes(own), vae.settings['val_split'], vae.settings['seed'])[0] if own.exists() else None
+    own = path.parent / 'episodes.npz'
+    train_eps = (
+        split_episodes(load_episodes(own), vae.settings['val_split'], vae.settings['seed'])[0] if own.exists() else None
+    )
     results = compare(vae, eps, cfg.num_samples, train_eps)
-    for name, fig in evaluation_figures(vae, eps).items(): save_figure(folder/f'{name}.png', fig)
-    write_text(folder/'metrics.txt', f'{path} on {min(cfg.num_samples, eps.num_frames)} frames of {len(eps)} fresh episodes of {cfg.env_name}\n\n{results_table(results)}\n')
-    write_json(folder/'metrics.json', dict(model=str(path), sha256=file_hash(path), env_name=cfg.env_name, seed=cfg.seed, num_samples=cfg.num_samples,
-                                           num_episodes=cfg.num_episodes, results=results, **provenance()))
+    for name, fig in evaluation_figures(vae, eps).items():
+        save_figure(folder / f'{name}.png', fig)
+    write_text(
+        folder / 'metrics.txt',
+        f'{path} on {min(cfg.num_samples, eps.num_frames)} frames of {len(eps)} fresh episodes of {cfg.env_name}\n\n{results_table(results)}\n',
+    )
+    write_json(
+        folder / 'metrics.json',
+        dict(
+            model=str(path),
+            sha256=file_hash(path),
+            env_name=cfg.env_name,
+            seed=cfg.seed,
+            num_samples=cfg.num_samples,
+            num_episodes=cfg.num_episodes,
+            results=results,
+            **provenance(),
+        ),
+    )
     print(f'{results_table(results)}\n\nPictures and metrics are in {folder}.')
     return results
 
+
 def evaluation_figures(
-    vae:VAE,
-    eps:Episodes    # fresh episodes
-)->dict:            # file name without ending -> figure
+    vae: VAE,
+    eps: Episodes,  # fresh episodes
+) -> dict:  # file name without ending -> figure
     "The pictures that `aif_eval_vae` writes."
     rows, owner = fresh_frames(eps, 1000)
     mu, lv = encode_all(vae, eps.stack(rows, vae.cfg.context))
-    return dict(reconstructions=plot_reconstructions(vae, eps), latent_space=plot_latent_space(mu, score_step_lives(eps, rows, owner)),
-                latent_dimensions=plot_latent_dimensions(mu, lv, vae.latent.kl), prior_samples=plot_prior_samples(vae))
+    return dict(
+        reconstructions=plot_reconstructions(vae, eps),
+        latent_space=plot_latent_space(mu, score_step_lives(eps, rows, owner)),
+        latent_dimensions=plot_latent_dimensions(mu, lv, vae.latent.kl),
+        prior_samples=plot_prior_samples(vae),
+    )
 
-def file_hash(path)->str:
+
+def file_hash(path) -> str:
     "The SHA-256 of a file, so that a number can name the weights it belongs to."
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
 
 aif_eval_vae = command(EvalVAEConfig, 'aif_eval_vae')(evaluate_vae)

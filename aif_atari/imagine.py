@@ -31,10 +31,12 @@ from .transition import *
 # %% ../nbs/04a_imagine.ipynb #91492d54
 class Finder:
     "Finds a thing in drawn frames by its look, which is learned from real frames with labels."
-    def __init__(self,
-        eps:Episodes,   # real play with `ram`
-        thing:Thing,
-        least=0.3       # share of the thing that must be there
+
+    def __init__(
+        self,
+        eps: Episodes,  # real play with `ram`
+        thing: Thing,
+        least=0.3,  # share of the thing that must be there
     ):
         size, self.least = eps.frames.shape[1], least
         self.half = half_size(thing, size)
@@ -42,22 +44,26 @@ class Finder:
         check(np.isfinite(looks).any(), 'The thing to find is nowhere to be seen in these games.')
         look = np.nan_to_num(np.nanmean(looks, 0))
         self.look = torch.as_tensor(look).float().permute(2, 0, 1)[None]
-        self.background = torch.as_tensor(np.median(eps.frames[eps.spread(400)], 0)/255).float().permute(2, 0, 1)
-        left, right, top, bottom = np.array(thing.field)*size/np.array([160, 160, 210, 210])
+        self.background = torch.as_tensor(np.median(eps.frames[eps.spread(400)], 0) / 255).float().permute(2, 0, 1)
+        left, right, top, bottom = np.array(thing.field) * size / np.array([160, 160, 210, 210])
         column, row = torch.arange(size), torch.arange(size)[:, None]
-        self.outside = (column < left-1) | (column > right) | (row < top-1) | (row > bottom)
+        self.outside = (column < left - 1) | (column > right) | (row < top - 1) | (row > bottom)
 
     def _looks(self, eps, thing, size):
         for e in eps.subset(range(min(6, len(eps)))):
-            o = np.float32(e.frames)/255; t = np.linspace(1, len(o)-1, min(100, len(o)-1)).astype(int)
+            o = np.float32(e.frames) / 255
+            t = np.linspace(1, len(o) - 1, min(100, len(o) - 1)).astype(int)
             yield share_drawn(o, o[t], t, places(e.ram, thing, size), self.half)[1]
 
-    def __call__(self,
-        drawn:torch.Tensor  # (n, 3, H, W) in [0, 1]
-    )->np.ndarray:          # (n, 2) column and row, nan where it is lost
-        match = F.conv2d(drawn.cpu() - self.background, self.look, padding=self.half[::-1])[:, 0]/self.look.pow(2).sum()
-        best, i = match.masked_fill(self.outside, -9.).flatten(1).max(1)
-        xy = torch.stack([i % drawn.shape[-1], i//drawn.shape[-1]], 1).double()
+    def __call__(
+        self,
+        drawn: torch.Tensor,  # (n, 3, H, W) in [0, 1]
+    ) -> np.ndarray:  # (n, 2) column and row, nan where it is lost
+        match = (
+            F.conv2d(drawn.cpu() - self.background, self.look, padding=self.half[::-1])[:, 0] / self.look.pow(2).sum()
+        )
+        best, i = match.masked_fill(self.outside, -9.0).flatten(1).max(1)
+        xy = torch.stack([i % drawn.shape[-1], i // drawn.shape[-1]], 1).double()
         xy[best < self.least] = math.nan
         return xy.numpy()
 
@@ -65,162 +71,235 @@ class Finder:
 @dataclass
 class Imagined:
     "Windows of play, and what a model expected in them. Entry k-1 along H is k steps ahead of the last frame seen."
-    eps:Episodes
-    beliefs:Beliefs
-    last:np.ndarray     # (n,) row in `beliefs` of the last frame seen
-    owner:np.ndarray    # (n,) the window's episode
-    mu:torch.Tensor     # (n, H, Z) float32, the members' mean
-    doubt:torch.Tensor  # (n, H) float32, squared error that the model expects to make, in squared spreads
-    disagreement:torch.Tensor   # (n, H) float32, the part of doubt that is the members' disagreement
-    p:torch.Tensor      # (n, H, 2) float32, probability of each outcome in the step before
 
-    def rows(self, k): return self.last + k                         # in `beliefs`
-    def frames(self, k): return self.eps.frames[self.eps.rows()[self.rows(k)]]
+    eps: Episodes
+    beliefs: Beliefs
+    last: np.ndarray  # (n,) row in `beliefs` of the last frame seen
+    owner: np.ndarray  # (n,) the window's episode
+    mu: torch.Tensor  # (n, H, Z) float32, the members' mean
+    doubt: torch.Tensor  # (n, H) float32, squared error that the model expects to make, in squared spreads
+    disagreement: torch.Tensor  # (n, H) float32, the part of doubt that is the members' disagreement
+    p: torch.Tensor  # (n, H, 2) float32, probability of each outcome in the step before
+
+    def rows(self, k):
+        return self.last + k  # in `beliefs`
+
+    def frames(self, k):
+        return self.eps.frames[self.eps.rows()[self.rows(k)]]
+
 
 def doubt_of(
-    mu, lv,     # (M, ..., Z) members' means and log-variances
-    scale       # (Z,)
-)->tuple:       # doubt and disagreement (...), in squared spreads
+    mu,
+    lv,  # (M, ..., Z) members' means and log-variances
+    scale,  # (Z,)
+) -> tuple:  # doubt and disagreement (...), in squared spreads
     "The squared error that the members expect to make, and how far they disagree, which is a part of it."
-    disagreement = mu.var(0, unbiased=False)/scale**2
-    return (lv.exp().mean(0)/scale**2 + disagreement).mean(-1), disagreement.mean(-1)
+    disagreement = mu.var(0, unbiased=False) / scale**2
+    return (lv.exp().mean(0) / scale**2 + disagreement).mean(-1), disagreement.mean(-1)
+
 
 @torch.no_grad()
 def imagine(
-    model:TransitionModel,
-    vae:VAE,            # the one that the model was trained with
-    eps:Episodes,       # held-out play
-    horizon:int=20,     # H, steps to imagine
-    num_windows=2000,   # at most, evenly taken from all there are
-    batch=250
-)->Imagined:
+    model: TransitionModel,
+    vae: VAE,  # the one that the model was trained with
+    eps: Episodes,  # held-out play
+    horizon: int = 20,  # H, steps to imagine
+    num_windows=2000,  # at most, evenly taken from all there are
+    batch=250,
+) -> Imagined:
     "Look at `warmup_frames` frames of each window, then imagine under the actions that were taken."
     beliefs, W, parts, device = beliefs_of(vae, eps), model.cfg.warmup_frames, [], model.scale.device
     check(W >= 2, 'A speed takes two frames to see: warmup_frames must be at least 2.')
-    first = window_starts(beliefs, W+horizon)
-    first = first[np.linspace(0, len(first)-1, min(num_windows, len(first))).astype(int)]
-    for f in np.array_split(first, math.ceil(len(first)/batch)):
-        rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
-        a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_actions-1)
-        mu, lv, logits = (x[:, :, W-1:].cpu() for x in model.rollout(beliefs.mu[rows[:, :W]].to(device), a.to(device)))
+    first = window_starts(beliefs, W + horizon)
+    first = first[np.linspace(0, len(first) - 1, min(num_windows, len(first))).astype(int)]
+    for f in np.array_split(first, math.ceil(len(first) / batch)):
+        rows = torch.as_tensor(f[:, None] + np.arange(W + horizon))
+        a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_actions - 1)
+        mu, lv, logits = (
+            x[:, :, W - 1 :].cpu() for x in model.rollout(beliefs.mu[rows[:, :W]].to(device), a.to(device))
+        )
         parts.append((mu.mean(0), *doubt_of(mu, lv, model.scale.cpu()), logits.sigmoid().mean(0)))
-    return Imagined(eps, beliefs, first+W-1, np.searchsorted(beliefs.starts, first, 'right') - 1, *(torch.cat(x) for x in zip(*parts)))
+    return Imagined(
+        eps,
+        beliefs,
+        first + W - 1,
+        np.searchsorted(beliefs.starts, first, 'right') - 1,
+        *(torch.cat(x) for x in zip(*parts)),
+    )
 
 # %% ../nbs/04a_imagine.ipynb #01da445f
-WALLS = dict(breakout=(10, 150, 33, math.inf), pong=(-math.inf, math.inf, 36, 192))     # left, right, top, bottom, screen pixels; where there is none, infinity
+WALLS = dict(
+    breakout=(10, 150, 33, math.inf), pong=(-math.inf, math.inf, 36, 192)
+)  # left, right, top, bottom, screen pixels; where there is none, infinity
+
 
 def glide(
-    a:np.ndarray,   # (n, 2) place one step before the last
-    b:np.ndarray,   # (n, 2) last place
-    k:int,          # steps ahead
-    box:tuple,      # left, right, top, bottom that it meets, screen pixels
-    size=64,        # height and width of the frames
-    bounce=True     # or stop there
-)->np.ndarray:      # (n, 2)
+    a: np.ndarray,  # (n, 2) place one step before the last
+    b: np.ndarray,  # (n, 2) last place
+    k: int,  # steps ahead
+    box: tuple,  # left, right, top, bottom that it meets, screen pixels
+    size=64,  # height and width of the frames
+    bounce=True,  # or stop there
+) -> np.ndarray:  # (n, 2)
     "Constant velocity within a box."
-    x = b + k*(b - a)
+    x = b + k * (b - a)
     for axis, screen in ((0, 160), (1, 210)):
-        lo, hi = ((v + 0.5)*size/screen - 0.5 for v in box[2*axis:2*axis+2])
-        if not bounce: x[:, axis] = x[:, axis].clip(lo, hi)
-        elif math.isfinite(lo) and math.isfinite(hi): y = (x[:, axis] - lo) % (2*(hi - lo)); x[:, axis] = lo + np.minimum(y, 2*(hi - lo) - y)
-        elif math.isfinite(lo): x[:, axis] = lo + np.abs(x[:, axis] - lo)
+        lo, hi = ((v + 0.5) * size / screen - 0.5 for v in box[2 * axis : 2 * axis + 2])
+        if not bounce:
+            x[:, axis] = x[:, axis].clip(lo, hi)
+        elif math.isfinite(lo) and math.isfinite(hi):
+            y = (x[:, axis] - lo) % (2 * (hi - lo))
+            x[:, axis] = lo + np.minimum(y, 2 * (hi - lo) - y)
+        elif math.isfinite(lo):
+            x[:, axis] = lo + np.abs(x[:, axis] - lo)
     return x
 
 # %% ../nbs/04a_imagine.ipynb #41bfc914
 @torch.no_grad()
 def place_errors(
-    d:Imagined,     # of play with `ram`
-    vae:VAE,
-    thing:Thing,
-    steps,          # horizons to measure, each at most H
-    lost=20.,       # pixels that a lost thing counts as
-    only=None       # (n, H) bool, windows to count at each horizon; by default all
-)->dict:            # method -> k -> errors in pixels (m,); and under `episode` the episode of each
+    d: Imagined,  # of play with `ram`
+    vae: VAE,
+    thing: Thing,
+    steps,  # horizons to measure, each at most H
+    lost=20.0,  # pixels that a lost thing counts as
+    only=None,  # (n, H) bool, windows to count at each horizon; by default all
+) -> dict:  # method -> k -> errors in pixels (m,); and under `episode` the episode of each
     "Distance to the true place, where the thing was in its field at the last two frames seen and at the one foretold, and no life was lost between."
     find, size, game = Finder(d.eps, thing), d.eps.frames.shape[1], find_game(d.eps.config['env_name'])[1]
     truth, losses = places(d.eps.ram[d.eps.rows()], thing, size), np.cumsum(np.append(0, d.beliefs.outcomes[:, 1]))
-    a, b, out = truth[d.last-1], truth[d.last], {'episode': {}}
-    moves = {'constant velocity, walls': WALLS[game], 'constant velocity, field': thing.field} if thing == THINGS[game].get('ball') else {'constant velocity': thing.field}
+    a, b, out = truth[d.last - 1], truth[d.last], {'episode': {}}
+    moves = (
+        {'constant velocity, walls': WALLS[game], 'constant velocity, field': thing.field}
+        if thing == THINGS[game].get('ball')
+        else {'constant velocity': thing.field}
+    )
     for k in steps:
-        ok = np.isfinite(a + b + truth[d.rows(k)])[:, 0] & (losses[d.rows(k)] == losses[d.last-1]) & (True if only is None else only[:, k-1])
-        if not ok.any(): continue
-        guesses = {'imagined': find(torch.cat([vae.draw(z) for z in d.mu[ok, k-1].split(250)])), 'copy last': b[ok], 'mean': np.repeat(np.nanmean(truth, 0)[None], ok.sum(), 0)}
+        ok = (
+            np.isfinite(a + b + truth[d.rows(k)])[:, 0]
+            & (losses[d.rows(k)] == losses[d.last - 1])
+            & (True if only is None else only[:, k - 1])
+        )
+        if not ok.any():
+            continue
+        guesses = {
+            'imagined': find(torch.cat([vae.draw(z) for z in d.mu[ok, k - 1].split(250)])),
+            'copy last': b[ok],
+            'mean': np.repeat(np.nanmean(truth, 0)[None], ok.sum(), 0),
+        }
         guesses |= {name: glide(a, b, k, box, size, bounce='velocity,' in name)[ok] for name, box in moves.items()}
-        for name, xy in guesses.items(): out.setdefault(name, {})[k] = np.nan_to_num(np.linalg.norm(xy - truth[d.rows(k)][ok], axis=1), nan=lost)
+        for name, xy in guesses.items():
+            out.setdefault(name, {})[k] = np.nan_to_num(np.linalg.norm(xy - truth[d.rows(k)][ok], axis=1), nan=lost)
         out['episode'][k] = d.owner[ok]
     return out
 
 # %% ../nbs/04a_imagine.ipynb #cb9a8530
-TOWARDS = dict(breakout=(1, 'paddle'), pong=(0, 'player'))      # the axis along which the ball comes to the paddle (down, or to the right), and whose paddle
+TOWARDS = dict(
+    breakout=(1, 'paddle'), pong=(0, 'player')
+)  # the axis along which the ball comes to the paddle (down, or to the right), and whose paddle
+
 
 def turns(
-    x:np.ndarray    # (T, 2) places
-)->np.ndarray:      # (T, 2): 0, or where it turns the way that it came, 1 or -1
+    x: np.ndarray,  # (T, 2) places
+) -> np.ndarray:  # (T, 2): 0, or where it turns the way that it came, 1 or -1
     "Where a thing turns, along each axis: it goes on the other way than it came, at once or after standing still."
     way = np.sign(np.diff(x, axis=0))
-    def carried(w): return np.take_along_axis(w, np.maximum.accumulate(np.where(w != 0, np.arange(len(w))[:, None], 0)), 0)     # over standstills
+
+    def carried(w):
+        return np.take_along_axis(
+            w, np.maximum.accumulate(np.where(w != 0, np.arange(len(w))[:, None], 0)), 0
+        )  # over standstills
+
     came, goes = carried(way), carried(way[::-1])[::-1]
-    return np.pad(np.where(came[:-1]*goes[1:] < 0, came[:-1], 0), ((1, 1), (0, 0)))
+    return np.pad(np.where(came[:-1] * goes[1:] < 0, came[:-1], 0), ((1, 1), (0, 0)))
+
 
 def kinds_of(
-    d:Imagined,     # of play with `ram`
-    game:str        # of `TOWARDS`
-)->dict:            # kind -> (n, H) bool
+    d: Imagined,  # of play with `ram`
+    game: str,  # of `TOWARDS`
+) -> dict:  # kind -> (n, H) bool
     "What becomes of the ball up to each frame foretold: `returned` from before the player's paddle, `turned` elsewhere, or on its way: `fast`, more than 1.5 times as fast towards or from that paddle as the slowest tenth, or `slow`."
     axis, size, ball = TOWARDS[game][0], d.eps.frames.shape[1], replace(THINGS[game]['ball'], field=(0, 160, 0, 210))
-    x = places(d.eps.ram[d.eps.rows()], ball, size); turn, near = turns(x), np.dot((0.25, 0.75), THINGS[game]['ball'].field[2*axis:2*axis+2])*size/(160, 210)[axis]
-    def between(turn):      # whether there is a turn from the last frame seen up to the one before each that is foretold
+    x = places(d.eps.ram[d.eps.rows()], ball, size)
+    turn, near = (
+        turns(x),
+        np.dot((0.25, 0.75), THINGS[game]['ball'].field[2 * axis : 2 * axis + 2]) * size / (160, 210)[axis],
+    )
+
+    def between(turn):  # whether there is a turn from the last frame seen up to the one before each that is foretold
         n = np.cumsum(turn)
         return n[d.last[:, None] + np.arange(d.p.shape[1])] > n[d.last - 1, None]
-    back = between((turn[:, axis] > 0) & (x[:, axis] > near)); other = between((turn != 0).any(1)) & ~back
-    speed = np.abs(np.diff(x[:, axis])); fast = (speed > 1.5*np.nanquantile(speed[speed > 0], 0.1))[d.last - 1, None]
+
+    back = between((turn[:, axis] > 0) & (x[:, axis] > near))
+    other = between((turn != 0).any(1)) & ~back
+    speed = np.abs(np.diff(x[:, axis]))
+    fast = (speed > 1.5 * np.nanquantile(speed[speed > 0], 0.1))[d.last - 1, None]
     return dict(returned=back, turned=other, fast=fast & ~back & ~other, slow=~fast & ~back & ~other)
 
 # %% ../nbs/04a_imagine.ipynb #0a44696f
 @torch.no_grad()
 def drift(
-    d:Imagined,
-    vae:VAE,
-    mean:torch.Tensor,  # (Z,) the mean belief in training
-    steps               # horizons to measure
-)->tuple:               # method -> k -> {value, interval, n}: latent error relative to the mean's; PSNR on changed pixels, dB
+    d: Imagined,
+    vae: VAE,
+    mean: torch.Tensor,  # (Z,) the mean belief in training
+    steps,  # horizons to measure
+) -> tuple:  # method -> k -> {value, interval, n}: latent error relative to the mean's; PSNR on changed pixels, dB
     "How far beliefs and pixels are off. Constant velocity is here one of the latent."
     z, latent, changed = d.beliefs.mu, {}, {}
-    per_episode = lambda top, bottom: ratio_of([(top[d.owner == e].sum(), bottom[d.owner == e].sum()) for e in np.unique(d.owner)])
-    db = lambda r: r | dict(value=-10*math.log10(r['value'] + 1e-12), interval=tuple(-10*math.log10(v + 1e-12) for v in r['interval'][::-1]))
+    per_episode = lambda top, bottom: ratio_of(
+        [(top[d.owner == e].sum(), bottom[d.owner == e].sum()) for e in np.unique(d.owner)]
+    )
+    db = lambda r: (
+        r
+        | dict(
+            value=-10 * math.log10(r['value'] + 1e-12),
+            interval=tuple(-10 * math.log10(v + 1e-12) for v in r['interval'][::-1]),
+        )
+    )
     for k in steps:
-        target, last, before = z[d.rows(k)], z[d.last], z[d.last-1]
-        guesses = {'imagined': d.mu[:, k-1], 'constant velocity': last + k*(last - before), 'copy last': last, 'mean': mean.expand_as(last)}
+        target, last, before = z[d.rows(k)], z[d.last], z[d.last - 1]
+        guesses = {
+            'imagined': d.mu[:, k - 1],
+            'constant velocity': last + k * (last - before),
+            'copy last': last,
+            'mean': mean.expand_as(last),
+        }
         base = (target - mean).pow(2).sum(1).numpy()
-        for name, g in guesses.items(): latent.setdefault(name, {})[k] = per_episode((target - g).pow(2).sum(1).numpy(), base)
+        for name, g in guesses.items():
+            latent.setdefault(name, {})[k] = per_episode((target - g).pow(2).sum(1).numpy(), base)
         o, seen = to_float(d.frames(k)), to_float(d.frames(0))
-        moved = ((o - seen).abs() > 0.1).float(); n = moved.flatten(1).sum(1).numpy()
+        moved = ((o - seen).abs() > 0.1).float()
+        n = moved.flatten(1).sum(1).numpy()
         draw = lambda g: torch.cat([vae.draw(x) for x in g.split(250)])
-        for name, g in {'VAE itself': draw(target), 'imagined': draw(d.mu[:, k-1]), 'copy last': seen, 'mean': vae.mean_frame[:, -3:].cpu()}.items():
-            changed.setdefault(name, {})[k] = db(per_episode(((o - g)**2*moved).flatten(1).sum(1).numpy(), n))
+        for name, g in {
+            'VAE itself': draw(target),
+            'imagined': draw(d.mu[:, k - 1]),
+            'copy last': seen,
+            'mean': vae.mean_frame[:, -3:].cpu(),
+        }.items():
+            changed.setdefault(name, {})[k] = db(per_episode(((o - g) ** 2 * moved).flatten(1).sum(1).numpy(), n))
     return latent, changed
 
 # %% ../nbs/04a_imagine.ipynb #4ca90f9c
 def outcome_chances(
-    d:Imagined,
-    within=20   # steps
-)->tuple:       # probability (n, 2) and truth (n, 2) of each outcome, float64 and bool
+    d: Imagined,
+    within=20,  # steps
+) -> tuple:  # probability (n, 2) and truth (n, 2) of each outcome, float64 and bool
     "Reward before anything is lost, and loss, within some steps after the last frame seen."
     happened = d.beliefs.outcomes[d.last[:, None] + np.arange(within)]
     p, counts = d.p[:, :within].double(), still_going(happened[..., 1])
     alive = survival(p[..., 1])
     before = torch.cat([torch.ones_like(alive[:, :1]), alive[:, :-1]], 1)
-    chances = torch.stack([(before*p[..., 0]).sum(1).clamp(max=1), 1 - alive[:, -1]], 1)
-    return chances.numpy(), ((happened*counts[..., None]).sum(1) > 0).numpy()
+    chances = torch.stack([(before * p[..., 0]).sum(1).clamp(max=1), 1 - alive[:, -1]], 1)
+    return chances.numpy(), ((happened * counts[..., None]).sum(1) > 0).numpy()
+
 
 class SurvivalCurve(NamedTuple):
-    predicted:np.ndarray    # (H,) mean over windows of the chance that nothing is lost up to each step
-    observed:np.ndarray     # (H,) share of windows in which nothing was
-    error:float             # largest distance between the two
+    predicted: np.ndarray  # (H,) mean over windows of the chance that nothing is lost up to each step
+    observed: np.ndarray  # (H,) share of windows in which nothing was
+    error: float  # largest distance between the two
 
-def survival_curve(
-    d:Imagined
-)->SurvivalCurve:
+
+def survival_curve(d: Imagined) -> SurvivalCurve:
     "How long nothing is lost, as foretold and as it happened."
     H = d.p.shape[1]
     lost = d.beliefs.outcomes[d.last[:, None] + np.arange(H)][..., 1]
@@ -228,12 +307,13 @@ def survival_curve(
     observed = (lost.cumsum(1) == 0).double().mean(0).numpy()
     return SurvivalCurve(predicted, observed, float(np.abs(predicted - observed).max()))
 
+
 def plot_survival(
-    curves:dict     # title -> `SurvivalCurve`
-):                  # the figure
+    curves: dict,  # title -> `SurvivalCurve`
+):  # the figure
     "Foretold and observed survival, a panel each."
     figure_style()
-    fig, axes = plt.subplots(1, len(curves), figsize=(3.4*len(curves), 2.8), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 2.8), sharey=True, squeeze=False)
     for ax, (title, curve) in zip(axes[0], curves.items()):
         steps = np.arange(1, len(curve.predicted) + 1)
         ax.plot(steps, curve.observed, 'o', ms=4, color=COLOURS[0], label='observed')
@@ -243,10 +323,10 @@ def plot_survival(
     axes[0, 0].legend()
     return fig
 
+
 def score_outcomes(
-    d:Imagined,
-    within=20
-)->dict:        # outcome -> auc, average_precision, calibration_error (value and interval over episodes), share
+    d: Imagined, within=20
+) -> dict:  # outcome -> auc, average_precision, calibration_error (value and interval over episodes), share
     "How well outcomes are foretold."
     (p, y), out = outcome_chances(d, within), {}
     groups = [np.where(d.owner == e)[0] for e in np.unique(d.owner)]
@@ -255,136 +335,204 @@ def score_outcomes(
         out[name] = dict(share=float(y[:, j].mean()), reliability=reliability(p[:, j], y[:, j]))
         for f in (roc_auc, average_precision, calibration_error):
             score = lambda ids, axis=0: f(p[(i := pick(ids)), j], y[i, j])
-            out[name][f.__name__] = dict(value=score(range(len(groups))), interval=bootstrap(np.arange(len(groups)), score, 200))
+            out[name][f.__name__] = dict(
+                value=score(range(len(groups))), interval=bootstrap(np.arange(len(groups)), score, 200)
+            )
     return out
 
 # %% ../nbs/04a_imagine.ipynb #93126fc3
 def actual_error(
-    d:Imagined,
-    scale:torch.Tensor  # (Z,) the model's
-)->np.ndarray:          # (n, H) mean squared error of the members' mean, in squared spreads
+    d: Imagined,
+    scale: torch.Tensor,  # (Z,) the model's
+) -> np.ndarray:  # (n, H) mean squared error of the members' mean, in squared spreads
     "How far the dream was from what was then believed."
-    rows = torch.as_tensor(d.last[:, None] + np.arange(1, d.mu.shape[1]+1))
-    return ((d.mu - d.beliefs.mu[rows])/scale.cpu()).pow(2).mean(-1).numpy()
+    rows = torch.as_tensor(d.last[:, None] + np.arange(1, d.mu.shape[1] + 1))
+    return ((d.mu - d.beliefs.mu[rows]) / scale.cpu()).pow(2).mean(-1).numpy()
+
 
 def score_doubt(
-    d:Imagined,
-    scale,
-    steps
-)->dict:    # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles; and the disagreement's own correlation and mean
+    d: Imagined, scale, steps
+) -> dict:  # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles; and the disagreement's own correlation and mean
     "How well the model foretells its own error, among windows with the same horizon."
     error, groups, out = actual_error(d, scale), [np.where(d.owner == e)[0] for e in np.unique(d.owner)], {}
     for k in steps:
-        u, e = d.doubt[:, k-1].numpy(), error[:, k-1]
-        def correlation(ids, axis=0): i = np.concatenate([groups[int(g)] for g in ids]); return spearman(u[i], e[i])
+        u, e = d.doubt[:, k - 1].numpy(), error[:, k - 1]
+
+        def correlation(ids, axis=0):
+            i = np.concatenate([groups[int(g)] for g in ids])
+            return spearman(u[i], e[i])
+
         deciles = [(float(u[i].mean()), float(e[i].mean())) for i in np.array_split(np.argsort(u), 10)]
-        out[k] = dict(value=spearman(u, e), interval=bootstrap(np.arange(len(groups)), correlation, 200), doubt=float(u.mean()), error=float(e.mean()), deciles=deciles,
-                      disagreement=dict(value=spearman(d.disagreement[:, k-1], e), mean=float(d.disagreement[:, k-1].mean())))
+        out[k] = dict(
+            value=spearman(u, e),
+            interval=bootstrap(np.arange(len(groups)), correlation, 200),
+            doubt=float(u.mean()),
+            error=float(e.mean()),
+            deciles=deciles,
+            disagreement=dict(value=spearman(d.disagreement[:, k - 1], e), mean=float(d.disagreement[:, k - 1].mean())),
+        )
     return out
 
 # %% ../nbs/04a_imagine.ipynb #7513bc55
 @dataclass
 class EvalTransitionConfig:
-    model_path:str = ''                 # best_model.pt or another checkpoint of a transition model
-    pretrained:str = ''                 # or the name of shipped weights, such as breakout
+    model_path: str = ''  # best_model.pt or another checkpoint of a transition model
+    pretrained: str = ''  # or the name of shipped weights, such as breakout
     # checkpoint of its VAE, where it is not the one that the model's settings name, as in an agent's rounds
-    vae_path:str = ''
+    vae_path: str = ''
     # who plays the games: random as in training, or scripted (Breakout and Pong)
-    player:Literal['random', 'scripted'] = 'random'
+    player: Literal['random', 'scripted'] = 'random'
     # a game that the model has not seen, to measure its doubt on; by default Pong, for Pong Breakout
-    unseen:str = ''
-    num_episodes:Count = 20             # fresh episodes
-    num_windows:Count = 2000            # windows to imagine, evenly taken from them
-    max_steps:Count = 1000              # agent steps after which an episode is truncated
-    hold:Natural = 0                    # steps for which random play holds an action; by default as in training
-    hold_least:Natural = 0              # or at least so many, evenly drawn; by default as in training
-    seed:Seed = 1_000_042               # of the fresh episodes
+    unseen: str = ''
+    num_episodes: Count = 20  # fresh episodes
+    num_windows: Count = 2000  # windows to imagine, evenly taken from them
+    max_steps: Count = 1000  # agent steps after which an episode is truncated
+    hold: Natural = 0  # steps for which random play holds an action; by default as in training
+    hold_least: Natural = 0  # or at least so many, evenly drawn; by default as in training
+    seed: Seed = 1_000_042  # of the fresh episodes
     # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
-    output_dir:str = ''
-    results_dir:str = ''                # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
-    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
+    output_dir: str = ''
+    results_dir: str = ''  # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
+    ship_dir: str = ''  # where to write the weights for shipping; nowhere by default
 
 # %% ../nbs/04a_imagine.ipynb #20f21d02
-STEPS = (1, 2, 3, 5, 7, 10, 12, 15, 20)     # horizons that are measured
+STEPS = (1, 2, 3, 5, 7, 10, 12, 15, 20)  # horizons that are measured
+
 
 def shares(
-    errors:dict,    # as `place_errors` gives them
-    near=3.         # pixels
-)->dict:            # method -> k -> share within `near` (value, interval, n), share lost
+    errors: dict,  # as `place_errors` gives them
+    near=3.0,  # pixels
+) -> dict:  # method -> k -> share within `near` (value, interval, n), share lost
     "Share of frames in which the thing is near its true place."
-    count = lambda e, owner: ratio_of([((e[owner == i] <= near).sum(), (owner == i).sum()) for i in np.unique(owner)]) | dict(lost=float((e == 20).mean()))
-    return {name: {k: count(e, errors['episode'][k]) for k, e in by.items() if len(e)} for name, by in errors.items() if name != 'episode'}
+    count = lambda e, owner: (
+        ratio_of([((e[owner == i] <= near).sum(), (owner == i).sum()) for i in np.unique(owner)])
+        | dict(lost=float((e == 20).mean()))
+    )
+    return {
+        name: {k: count(e, errors['episode'][k]) for k, e in by.items() if len(e)}
+        for name, by in errors.items()
+        if name != 'episode'
+    }
+
 
 def measure_imagination(
-    model:TransitionModel,
-    vae:VAE,
-    eps:Episodes,       # held-out play, with `ram` where the game has labels
-    unseen=None,        # play of a game that the model has not seen
-    num_windows=2000
-)->tuple:               # `Imagined`; and places, kinds, latent, changed, outcomes, doubt, unseen
+    model: TransitionModel,
+    vae: VAE,
+    eps: Episodes,  # held-out play, with `ram` where the game has labels
+    unseen=None,  # play of a game that the model has not seen
+    num_windows=2000,
+) -> tuple:  # `Imagined`; and places, kinds, latent, changed, outcomes, doubt, unseen
     "All measures of this chapter."
     d = imagine(model, vae, eps, max(STEPS), num_windows)
     game = find_game(eps.config['env_name'])[1]
     things = things_of(eps.config['env_name']) if game in WALLS and eps.ram is not None else {}
     latent, changed = drift(d, vae, model.centre.cpu(), (1, 5, 10, 20))
-    out = dict(places={n: shares(place_errors(d, vae, t, STEPS)) for n, t in things.items()}, latent=latent, changed=changed, outcomes=score_outcomes(d), doubt=score_doubt(d, model.scale, (1, 5, 10, 20)))
-    if things: out['kinds'] = {n: {g: s[g] for g in ('imagined', 'constant velocity, field') if g in s} for n, only in kinds_of(d, game).items() for s in [shares(place_errors(d, vae, things['ball'], (1, 5, 10, 15), only=only))]}
+    out = dict(
+        places={n: shares(place_errors(d, vae, t, STEPS)) for n, t in things.items()},
+        latent=latent,
+        changed=changed,
+        outcomes=score_outcomes(d),
+        doubt=score_doubt(d, model.scale, (1, 5, 10, 20)),
+    )
+    if things:
+        out['kinds'] = {
+            n: {g: s[g] for g in ('imagined', 'constant velocity, field') if g in s}
+            for n, only in kinds_of(d, game).items()
+            for s in [shares(place_errors(d, vae, things['ball'], (1, 5, 10, 15), only=only))]
+        }
     if unseen is not None:
         u = imagine(model, vae, unseen, max(STEPS), num_windows)
-        out['unseen'] = {k: dict(**{w: float(x.doubt[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}, disagreement={w: float(x.disagreement[:, k-1].mean()) for w, x in (('own', d), ('unseen', u))}) for k in (1, 5, 10, 20)}
+        out['unseen'] = {
+            k: dict(
+                **{w: float(x.doubt[:, k - 1].mean()) for w, x in (('own', d), ('unseen', u))},
+                disagreement={w: float(x.disagreement[:, k - 1].mean()) for w, x in (('own', d), ('unseen', u))},
+            )
+            for k in (1, 5, 10, 20)
+        }
     return d, out
 
 # %% ../nbs/04a_imagine.ipynb #efcd8df5
-def imagination_table(r:dict)->str:
+def imagination_table(r: dict) -> str:
     "The measures as text."
-    cell = lambda x, scale, f: f"{scale*x['value']:{f}} ({scale*x['interval'][0]:{f}} to {scale*x['interval'][1]:{f}})"
-    r = json.loads(json.dumps(r))       # horizons are strings then, as in a file
-    rows = lambda title, table, scale, f, steps: [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)] + [f'  {name:<44}' + ''.join(f'{cell(by[str(k)], scale, f) if str(k) in by else "":>24}' for k in steps) for name, by in table.items()]
-    lines = [l for name, table in r['places'].items() for l in rows(f'{name} within 3 pixels, %', table, 100, '.1f', (1, 5, 10, 15))]
-    for kind, table in r.get('kinds', {}).items(): lines += rows(f'ball within 3 pixels, {kind}, %', table, 100, '.1f', (1, 5, 10, 15))
-    lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20))
-    for name, s in r['outcomes'].items(): lines.append(f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}")
+    cell = lambda x, scale, f: (
+        f"{scale * x['value']:{f}} ({scale * x['interval'][0]:{f}} to {scale * x['interval'][1]:{f}})"
+    )
+    r = json.loads(json.dumps(r))  # horizons are strings then, as in a file
+    rows = lambda title, table, scale, f, steps: (
+        [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)]
+        + [
+            f'  {name:<44}' + ''.join(f'{cell(by[str(k)], scale, f) if str(k) in by else "":>24}' for k in steps)
+            for name, by in table.items()
+        ]
+    )
+    lines = [
+        l
+        for name, table in r['places'].items()
+        for l in rows(f'{name} within 3 pixels, %', table, 100, '.1f', (1, 5, 10, 15))
+    ]
+    for kind, table in r.get('kinds', {}).items():
+        lines += rows(f'ball within 3 pixels, {kind}, %', table, 100, '.1f', (1, 5, 10, 15))
+    lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows(
+        'PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20)
+    )
+    for name, s in r['outcomes'].items():
+        lines.append(
+            f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}"
+        )
     lines += rows('doubt against error, rank correlation', {'doubt': r['doubt']}, 1, '.2f', (1, 5, 10, 20))
-    lines.append('doubt and error, mean: ' + ', '.join(f"{s['doubt']:.4f} and {s['error']:.4f} at {k}" for k, s in r['doubt'].items()) + ' steps')
-    if 'unseen' in r: lines.append('doubt on its own game and on one it has never seen: ' + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items()) + ' steps')
+    lines.append(
+        'doubt and error, mean: '
+        + ', '.join(f"{s['doubt']:.4f} and {s['error']:.4f} at {k}" for k, s in r['doubt'].items())
+        + ' steps'
+    )
+    if 'unseen' in r:
+        lines.append(
+            'doubt on its own game and on one it has never seen: '
+            + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items())
+            + ' steps'
+        )
     return '\n'.join(lines)
 
 # %% ../nbs/04a_imagine.ipynb #d5f61878
 def lively(
-    d:Imagined,
-    n=2         # windows
-)->np.ndarray:  # (n,) int
+    d: Imagined,
+    n=2,  # windows
+) -> np.ndarray:  # (n,) int
     "Windows, from different episodes, in which most changes: what is hard to imagine."
     change = (d.beliefs.mu[d.rows(d.mu.shape[1])] - d.beliefs.mu[d.last]).pow(2).sum(1).numpy()
     order = np.argsort(-change, kind='stable')
     return order[np.sort(np.unique(d.owner[order], return_index=True)[1])[:n]]
 
+
 @torch.no_grad()
 def plot_imagined(
-    d:Imagined,
-    vae:VAE,
-    window=None,    # which; the liveliest two by default
-    steps=(1, 3, 5, 8, 10, 12, 15, 20)
-):                  # the figure
+    d: Imagined,
+    vae: VAE,
+    window=None,  # which; the liveliest two by default
+    steps=(1, 3, 5, 8, 10, 12, 15, 20),
+):  # the figure
     "Frames as they came, above those imagined."
     rows = {}
     for i, w in enumerate(lively(d) if window is None else [window]):
-        z = torch.cat([d.beliefs.mu[d.last[w]][None], d.mu[w, [k-1 for k in steps]]])
-        rows |= {f'real{" "*i}': np.stack([d.frames(k)[w] for k in (0, *steps)]), f'imagined{" "*i}': to_uint8(vae.draw(z))}
+        z = torch.cat([d.beliefs.mu[d.last[w]][None], d.mu[w, [k - 1 for k in steps]]])
+        rows |= {
+            f'real{" " * i}': np.stack([d.frames(k)[w] for k in (0, *steps)]),
+            f'imagined{" " * i}': to_uint8(vae.draw(z)),
+        }
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])
 
 # %% ../nbs/04a_imagine.ipynb #52117f71
 @torch.no_grad()
 def dream_gif(
-    d:Imagined,
-    vae:VAE,
-    window=None # which; the liveliest three by default
-)->bytes:       # a GIF's content
+    d: Imagined,
+    vae: VAE,
+    window=None,  # which; the liveliest three by default
+) -> bytes:  # a GIF's content
     "Real on the left, imagined on the right, from the last frame seen on."
     both = []
     for w in lively(d, 3) if window is None else [window]:
         H = d.mu.shape[1]
-        real, dreamt = d.eps.frames[d.eps.rows()[d.last[w]+1:d.last[w]+1+H]], to_uint8(vae.draw(d.mu[w]))
+        real, dreamt = d.eps.frames[d.eps.rows()[d.last[w] + 1 : d.last[w] + 1 + H]], to_uint8(vae.draw(d.mu[w]))
         both.append(np.concatenate([real, np.full_like(real[:, :, :4], 255), dreamt], 2))
         both.append(np.repeat(both[-1][-1:], 4, 0))
     return gif_bytes(np.concatenate(both), scale=2)
@@ -393,22 +541,70 @@ def dream_gif(
 def evaluate_transition(cfg):
     "Measure what a transition model imagines on fresh games: things' places, beliefs, pixels, outcomes and doubt."
     check_bounds(cfg)
-    check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.')
+    check(
+        bool(cfg.model_path) != bool(cfg.pretrained),
+        'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.',
+    )
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
-    model = load_transition(path); run = from_dict(TrainTransitionConfig, model.settings)
-    vae, folder = load_vae(cfg.vae_path or eyes(run)), cfg.output_dir or (cfg.model_path and str(path.parent/'evaluation'))
-    check(cfg.seed not in (run.seed, vae.settings.get('seed')), f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.')
-    for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)): check_folder(f)
-    game = replace(part_of(CollectConfig, run), num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, hold=cfg.hold or run.hold, hold_least=cfg.hold_least or run.hold_least)
+    model = load_transition(path)
+    run = from_dict(TrainTransitionConfig, model.settings)
+    vae, folder = (
+        load_vae(cfg.vae_path or eyes(run)),
+        cfg.output_dir or (cfg.model_path and str(path.parent / 'evaluation')),
+    )
+    check(
+        cfg.seed not in (run.seed, vae.settings.get('seed')),
+        f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.',
+    )
+    for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)):
+        check_folder(f)
+    game = replace(
+        part_of(CollectConfig, run),
+        num_episodes=cfg.num_episodes,
+        max_steps=cfg.max_steps,
+        seed=cfg.seed,
+        hold=cfg.hold or run.hold,
+        hold_least=cfg.hold_least or run.hold_least,
+    )
     other = cfg.unseen or ('Breakout' if find_game(run.env_name)[1] == 'pong' else 'Pong')
-    check(find_game(other) != find_game(run.env_name), f'{other} is the game that the model was trained on; name another as --unseen.')
-    eps = play(game) if run.noop_max or run.fire_reset else watched(game, cfg.player)       # those can't be replayed, and have no labels
-    d, r = measure_imagination(model, vae, eps, play(replace(game, env_name=other, num_episodes=4, max_steps=200)), cfg.num_windows)
-    log = [json.loads(l) for l in (path.parent/'metrics.jsonl').read_text().splitlines()] if (path.parent/'metrics.jsonl').exists() else []
-    about = dict(env_name=run.env_name, kind=run.kind, seed=run.seed, player=cfg.player, hold=game.hold, hold_least=game.hold_least, unseen_game=other, seconds=round(sum(x['seconds'] for x in log), 1), parameters=sum(p.numel() for p in model.parameters()), sha256=file_hash(path), settings=model.settings)
-    if folder: write_evaluation(folder, d, vae, r, about)
-    if cfg.results_dir: write_json(Path(cfg.results_dir)/f"{find_game(run.env_name)[1]}_{run.kind}_{run.seed}{'_scripted' if cfg.player == 'scripted' else ''}.json", about | r | provenance())
-    if cfg.ship_dir: ship(path, find_game(run.env_name)[1], 'TransitionModel', cfg.ship_dir)
+    check(
+        find_game(other) != find_game(run.env_name),
+        f'{other} is the game that the model was trained on; name another as --unseen.',
+    )
+    eps = (
+        play(game) if run.noop_max or run.fire_reset else watched(game, cfg.player)
+    )  # those can't be replayed, and have no labels
+    d, r = measure_imagination(
+        model, vae, eps, play(replace(game, env_name=other, num_episodes=4, max_steps=200)), cfg.num_windows
+    )
+    log = (
+        [json.loads(l) for l in (path.parent / 'metrics.jsonl').read_text().splitlines()]
+        if (path.parent / 'metrics.jsonl').exists()
+        else []
+    )
+    about = dict(
+        env_name=run.env_name,
+        kind=run.kind,
+        seed=run.seed,
+        player=cfg.player,
+        hold=game.hold,
+        hold_least=game.hold_least,
+        unseen_game=other,
+        seconds=round(sum(x['seconds'] for x in log), 1),
+        parameters=sum(p.numel() for p in model.parameters()),
+        sha256=file_hash(path),
+        settings=model.settings,
+    )
+    if folder:
+        write_evaluation(folder, d, vae, r, about)
+    if cfg.results_dir:
+        write_json(
+            Path(cfg.results_dir)
+            / f"{find_game(run.env_name)[1]}_{run.kind}_{run.seed}{'_scripted' if cfg.player == 'scripted' else ''}.json",
+            about | r | provenance(),
+        )
+    if cfg.ship_dir:
+        ship(path, find_game(run.env_name)[1], 'TransitionModel', cfg.ship_dir)
     print(imagination_table(r) + (f'\n\nPictures and numbers are in {folder}.' if folder else ''))
     return r
 
@@ -416,96 +612,131 @@ def evaluate_transition(cfg):
 def write_evaluation(folder, d, vae, r, about):
     "Numbers, table, pictures and the animation, into one folder."
     folder = Path(folder)
-    write_text(folder/'imagination.txt', imagination_table(r) + '\n'); write_json(folder/'imagination.json', about | r | provenance())
-    save_figure(folder/'imagined.png', plot_imagined(d, vae)); write_bytes(folder/'imagined.gif', dream_gif(d, vae))
+    write_text(folder / 'imagination.txt', imagination_table(r) + '\n')
+    write_json(folder / 'imagination.json', about | r | provenance())
+    save_figure(folder / 'imagined.png', plot_imagined(d, vae))
+    write_bytes(folder / 'imagined.gif', dream_gif(d, vae))
+
 
 aif_eval_transition = command(EvalTransitionConfig, 'aif_eval_transition')(evaluate_transition)
 
 # %% ../nbs/04a_imagine.ipynb #4d646839
 def load_dreams(
-    folder,             # where `aif_eval_transition` wrote
+    folder,  # where `aif_eval_transition` wrote
     env_name='Breakout',
-    player='random'
-)->dict:                # kind -> list of results, one a seed
+    player='random',
+) -> dict:  # kind -> list of results, one a seed
     "The measured models of one game."
     found = [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
     return {k: rs for k in ('grid', 'vector') if (rs := [r for r in found if r['kind'] == k and r['player'] == player])}
 
+
 def _curve(ax, label, tables, colour, ls='-', scale=1):
     "Mean over training seeds with its 95 % interval as a band, and a dot for each seed."
     steps = sorted(map(int, tables[0]))
-    values = scale*np.array([[t[str(k)]['value'] for k in steps] for t in tables])     # (seeds, steps)
+    values = scale * np.array([[t[str(k)]['value'] for k in steps] for t in tables])  # (seeds, steps)
     mean, low, high = np.array([seed_interval(v) for v in values.T]).T
     ax.plot(steps, mean, ls, color=colour, label=label)
     ax.fill_between(steps, low, high, color=colour, alpha=0.2, lw=0)
     ax.plot(steps, values.T, '.', color=colour, ms=4)
 
+
 def plot_horizon(
-    dreams:dict,    # as `load_dreams` gives it
-    thing='ball'
-):                  # the figure
+    dreams: dict,  # as `load_dreams` gives it
+    thing='ball',
+):  # the figure
     "Against steps ahead, over training seeds: share of frames in which the thing is near its place, and latent error."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.4))
     names = dict(grid='ours, on a grid', vector='GRU with 64 units')
     for (k, rs), c in zip(dreams.items(), COLOURS):
-        _curve(left, names[k], [r['places'][thing]['imagined'] for r in rs], c, scale=100); _curve(right, names[k], [r['latent']['imagined'] for r in rs], c)
+        _curve(left, names[k], [r['places'][thing]['imagined'] for r in rs], c, scale=100)
+        _curve(right, names[k], [r['latent']['imagined'] for r in rs], c)
     one = next(iter(dreams.values()))[0]
-    looks = {'constant velocity, field': (COLOURS[3], '--'), 'constant velocity, walls': (COLOURS[4], '--'), 'constant velocity': (COLOURS[4], '--'), 'copy last': (COLOURS[5], ':'), 'mean': ('0.2', ':')}
+    looks = {
+        'constant velocity, field': (COLOURS[3], '--'),
+        'constant velocity, walls': (COLOURS[4], '--'),
+        'constant velocity': (COLOURS[4], '--'),
+        'copy last': (COLOURS[5], ':'),
+        'mean': ('0.2', ':'),
+    }
     for ax, tables, scale in ((left, one['places'][thing], 100), (right, one['latent'], 1)):
-        for m in looks: m in tables and _curve(ax, m, [tables[m]], *looks[m], scale)
-    left.set(xlabel='steps ahead', ylabel=f'{thing} within 3 pixels (%)', ylim=(-3, 103)); right.set(xlabel='steps ahead', ylabel="latent error, relative to the mean's", ylim=(0, 2))
-    left.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5)); right.legend(fontsize=8)
-    for ax in (left, right): ax.set_xticks([1, 5, 10, 15, 20])
+        for m in looks:
+            m in tables and _curve(ax, m, [tables[m]], *looks[m], scale)
+    left.set(xlabel='steps ahead', ylabel=f'{thing} within 3 pixels (%)', ylim=(-3, 103))
+    right.set(xlabel='steps ahead', ylabel="latent error, relative to the mean's", ylim=(0, 2))
+    left.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+    right.legend(fontsize=8)
+    for ax in (left, right):
+        ax.set_xticks([1, 5, 10, 15, 20])
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #eb79203f
-def plot_trust(
-    dreams:dict
-):              # the figure
+def plot_trust(dreams: dict):  # the figure
     "Reliability of the outcomes' probabilities, and doubt against error."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     for i, r in enumerate(dreams['grid']):
         for (name, s), c in zip(r['outcomes'].items(), COLOURS):
-            p, y, n = np.array(s['reliability']).T; left.plot(p, y, '-', color=c, lw=1); left.scatter(p, y, 4 + 0.15*n, color=c, label=name if i == 0 else None)
-        for k, c in zip(('1', '10'), COLOURS[2:]): d, e = np.array(r['doubt'][k]['deciles']).T; right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
-    left.plot([0, 1], [0, 1], ':', color='0.5'); left.set(xlabel='probability within 20 steps', ylabel='share that happened'); left.legend(fontsize=8)
-    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log'); ends = right.get_xlim(); right.plot(ends, ends, ':', color='0.5', lw=1); right.legend(fontsize=8)
+            p, y, n = np.array(s['reliability']).T
+            left.plot(p, y, '-', color=c, lw=1)
+            left.scatter(p, y, 4 + 0.15 * n, color=c, label=name if i == 0 else None)
+        for k, c in zip(('1', '10'), COLOURS[2:]):
+            d, e = np.array(r['doubt'][k]['deciles']).T
+            right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
+    left.plot([0, 1], [0, 1], ':', color='0.5')
+    left.set(xlabel='probability within 20 steps', ylabel='share that happened')
+    left.legend(fontsize=8)
+    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log')
+    ends = right.get_xlim()
+    right.plot(ends, ends, ':', color='0.5', lw=1)
+    right.legend(fontsize=8)
     return fig
 
 # %% ../nbs/04a_imagine.ipynb #92713e5a
 def dream_measures(
-    things          # names of those whose places were measured
-)->dict:            # name -> a function of a result, digits to show, bounds of the measure
+    things,  # names of those whose places were measured
+) -> dict:  # name -> a function of a result, digits to show, bounds of the measure
     "What `dreams_table` shows."
     share, ratio = (0, 100), (0, math.inf)
-    out = {'minutes of training': (lambda r: r['seconds']/60, 1, ratio)}
+    out = {'minutes of training': (lambda r: r['seconds'] / 60, 1, ratio)}
     for n in things:
         for k in ('1', '5', '10', '15'):
             out[f'{n} within 3 pixels at {k} steps, %'] = (
-                lambda r, n=n, k=k: 100*r['places'][n]['imagined'][k]['value'], 1, share)
+                lambda r, n=n, k=k: 100 * r['places'][n]['imagined'][k]['value'],
+                1,
+                share,
+            )
     for k in ('1', '5', '10', '20'):
         out[f"latent error at {k} steps / mean's"] = (lambda r, k=k: r['latent']['imagined'][k]['value'], 3, ratio)
     for n in ('reward', 'loss'):
         for m in ('roc_auc', 'average_precision', 'calibration_error'):
             out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (
-                lambda r, n=n, m=m: r['outcomes'][n][m]['value'], 3, (0, 1))
+                lambda r, n=n, m=m: r['outcomes'][n][m]['value'],
+                3,
+                (0, 1),
+            )
     for k in ('1', '5', '10', '20'):
         out[f'doubt against error at {k} steps, rank correlation'] = (lambda r, k=k: r['doubt'][k]['value'], 2, (-1, 1))
     for k in ('1', '20'):
         out[f'doubt on an unseen game / on its own, {k} steps'] = (
-            lambda r, k=k: r['unseen'][k]['unseen']/r['unseen'][k]['own'], 1, ratio)
+            lambda r, k=k: r['unseen'][k]['unseen'] / r['unseen'][k]['own'],
+            1,
+            ratio,
+        )
     return out
 
+
 def dreams_table(
-    dreams:dict # as `load_dreams` gives it
-)->str:
+    dreams: dict,  # as `load_dreams` gives it
+) -> str:
     "A measure a line; for each kind of model the mean over training seeds with its 95 % interval, then each seed."
+
     def cell(results, get, digits, bounds):
         values = [get(r) for r in results]
         interval = seed_interval(values, bounds=bounds)
         return f"{interval_text(interval, digits):>26}  {' '.join(f'{v:.{digits}f}' for v in values):<20}"
+
     measures = dream_measures(next(iter(dreams.values()))[0]['places'])
     title = f"{'':<50}" + ''.join(f"{f'{kind}, mean (95 %)':>26}  {'seeds':<20}" for kind in dreams)
     number = f"{'seeds':<50}" + ''.join(f"{len(rs):>26}  {'':<20}" for rs in dreams.values())
@@ -516,13 +747,17 @@ def dreams_table(
 # %% ../nbs/04a_imagine.ipynb #8c83cf3d
 BASELINES = ('constant velocity, field', 'constant velocity, walls', 'constant velocity', 'copy last', 'mean')
 
+
 def position_rows(
-    runs:dict,      # name of a kind of model -> list of its results, one a training seed, all on the same fresh games
-    thing='ball',   # one of `THINGS` of the game
-    steps=(1, 5, 10, 15)    # horizons, each one of `STEPS`
-)->list:            # (name, percentages, one a horizon): each seed and the mean of each kind, then each baseline
+    runs: dict,  # name of a kind of model -> list of its results, one a training seed, all on the same fresh games
+    thing='ball',  # one of `THINGS` of the game
+    steps=(1, 5, 10, 15),  # horizons, each one of `STEPS`
+) -> list:  # (name, percentages, one a horizon): each seed and the mean of each kind, then each baseline
     "How often a thing's imagined position is within 3 pixels of the true one, beside every baseline."
-    def percent(r, method): return [100*r['places'][thing][method][str(k)]['value'] for k in steps]
+
+    def percent(r, method):
+        return [100 * r['places'][thing][method][str(k)]['value'] for k in steps]
+
     every = [r for results in runs.values() for r in results]
     names = [b for b in BASELINES if b in every[0]['places'][thing]]
     baselines = {b: percent(every[0], b) for b in names}
@@ -532,20 +767,21 @@ def position_rows(
     for kind, results in runs.items():
         by_seed = [percent(r, 'imagined') for r in results]
         rows += [(f"{kind}, seed {r['seed']}", p) for r, p in zip(results, by_seed)]
-        if len(results) > 1: rows.append((f'{kind}, mean', np.mean(by_seed, 0).tolist()))
+        if len(results) > 1:
+            rows.append((f'{kind}, mean', np.mean(by_seed, 0).tolist()))
     return rows + list(baselines.items())
 
+
 def strongest(
-    rows:list       # as `position_rows` gives them
-)->list:            # the best baseline's percentage, one a horizon
+    rows: list,  # as `position_rows` gives them
+) -> list:  # the best baseline's percentage, one a horizon
     "What a model must be above to know any dynamics."
     return np.max([values for name, values in rows if name in BASELINES], axis=0).tolist()
 
+
 def positions_table(
-    runs:dict,
-    thing='ball',
-    steps=(1, 5, 10, 15)
-)->str:             # text, a star after the strongest baseline of each horizon
+    runs: dict, thing='ball', steps=(1, 5, 10, 15)
+) -> str:  # text, a star after the strongest baseline of each horizon
     "The rows of `position_rows` as text."
     rows = position_rows(runs, thing, steps)
     best = strongest(rows)
@@ -558,66 +794,96 @@ def positions_table(
 # %% ../nbs/04a_imagine.ipynb #912185db
 class Dream:
     "Imagination, one action at a time."
-    def __init__(self,
-        model:TransitionModel,
-        vae:VAE,
-        eps:Episodes,   # what it looks at first
-        row:int=None    # of the last frame seen; one early in the first episode by default
+
+    def __init__(
+        self,
+        model: TransitionModel,
+        vae: VAE,
+        eps: Episodes,  # what it looks at first
+        row: int = None,  # of the last frame seen; one early in the first episode by default
     ):
         self.model, self.vae, self.names, W = model, vae, eps.action_names, model.cfg.warmup_frames
         self.row = int(eps.starts[0]) + W + 10 if row is None else row
-        rows = np.arange(self.row-W+1, self.row+1)
-        check(any(s <= rows[0] and rows[-1] < s+n for s, n in zip(eps.starts, eps.lengths)), f'Row {self.row} has no {W} frames of one episode up to it.')
-        self.seen, self.a = encode_all(vae, eps.stack(rows, vae.cfg.context))[0][None], torch.as_tensor(eps.actions[rows[:-1]]).long()[None]
+        rows = np.arange(self.row - W + 1, self.row + 1)
+        check(
+            any(s <= rows[0] and rows[-1] < s + n for s, n in zip(eps.starts, eps.lengths)),
+            f'Row {self.row} has no {W} frames of one episode up to it.',
+        )
+        self.seen, self.a = (
+            encode_all(vae, eps.stack(rows, vae.cfg.context))[0][None],
+            torch.as_tensor(eps.actions[rows[:-1]]).long()[None],
+        )
         self.begin()
 
     @torch.no_grad()
     def begin(self):
         "Back to the last frame seen."
-        self.z, self.h, self.t, self.p, self.doubt = self.seen[:, -1], self.model.look(self.seen, self.a), 0, (0., 0.), 0.
+        self.z, self.h, self.t, self.p, self.doubt = (
+            self.seen[:, -1],
+            self.model.look(self.seen, self.a),
+            0,
+            (0.0, 0.0),
+            0.0,
+        )
 
     @torch.no_grad()
-    def step(self, a:int):
+    def step(self, a: int):
         "Imagine one step under action `a`."
         self.h, mu, lv, logits = self.model(self.z, torch.tensor([a]), self.h)
         self.doubt = doubt_of(mu, lv, self.model.scale)[0].item()
         self.z, self.t, self.p = mu.mean(0), self.t + 1, tuple(logits.sigmoid().mean(0)[0].tolist())
 
     @torch.no_grad()
-    def frame(self)->np.ndarray:    # (H, W, 3) uint8
+    def frame(self) -> np.ndarray:  # (H, W, 3) uint8
         "What it looks like now."
         return to_uint8(self.vae.draw(self.z))[0]
 
 # %% ../nbs/04a_imagine.ipynb #73d9db38
-def dream_widget(
-    dream:Dream
-):              # an ipywidgets box
+def dream_widget(dream: Dream):  # an ipywidgets box
     "A picture, a button for each action, and what the model expects."
-    picture, text, again = widgets.Image(format='png', width=256, height=256), widgets.HTML(), widgets.Button(description='begin again')
+    picture, text, again = (
+        widgets.Image(format='png', width=256, height=256),
+        widgets.HTML(),
+        widgets.Button(description='begin again'),
+    )
+
     def show():
         picture.value = png_bytes(dream.frame())
         text.value = f'{dream.t} steps imagined<br>reward in this step: {dream.p[0]:.1%}<br>loss in this step: {dream.p[1]:.1%}<br>doubt: {dream.doubt:.4f}'
+
     def act(i):
-        def click(button): dream.step(i); show()
+        def click(button):
+            dream.step(i)
+            show()
+
         return click
-    def restart(button): dream.begin(); show()
+
+    def restart(button):
+        dream.begin()
+        show()
+
     buttons = [widgets.Button(description=n) for n in dream.names]
-    for i, b in enumerate(buttons): b.on_click(act(i))
-    again.on_click(restart); show()
+    for i, b in enumerate(buttons):
+        b.on_click(act(i))
+    again.on_click(restart)
+    show()
     return widgets.HBox([picture, widgets.VBox([*buttons, again, text])])
 
 # %% ../nbs/04a_imagine.ipynb #be12707e
 @torch.no_grad()
 def plot_choices(
-    dream:Dream,
-    actions,        # each is held all the time
-    steps=(1, 3, 5, 8, 11, 14)
-):                  # the figure
+    dream: Dream,
+    actions,  # each is held all the time
+    steps=(1, 3, 5, 8, 11, 14),
+):  # the figure
     "One beginning, and what comes of holding each action."
     rows = {}
     for a in actions:
-        dream.begin(); frames = [dream.frame()]
-        for k in range(max(steps)): dream.step(a); frames.append(dream.frame())
+        dream.begin()
+        frames = [dream.frame()]
+        for k in range(max(steps)):
+            dream.step(a)
+            frames.append(dream.frame())
         rows[dream.names[a].lower()] = np.stack([frames[k] for k in (0, *steps)])
     dream.begin()
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])

@@ -25,132 +25,153 @@ from .transition import *
 
 # %% ../nbs/05_mcts_agent.ipynb #a7aaabd3
 def entropy(
-    p,          # (..., K) probabilities along `axis`
-    axis=-1
-)->np.ndarray:  # (...) nats
+    p,  # (..., K) probabilities along `axis`
+    axis=-1,
+) -> np.ndarray:  # (...) nats
     "Shannon entropy, with 0 ln 0 = 0."
     p = np.asarray(p, float)
-    return -(p*np.log(np.where(p > 0, p, 1))).sum(axis)
+    return -(p * np.log(np.where(p > 0, p, 1))).sum(axis)
+
 
 def mutual_information(
-    p_o,    # (O, X) p(o | x), a column for each x
-    q_x     # (X,) belief about x
-)->float:   # nats, at least 0
+    p_o,  # (O, X) p(o | x), a column for each x
+    q_x,  # (X,) belief about x
+) -> float:  # nats, at least 0
     "How much seeing o is expected to tell about x."
-    return float(entropy(p_o@q_x) - entropy(p_o, 0)@q_x)
+    return float(entropy(p_o @ q_x) - entropy(p_o, 0) @ q_x)
 
 # %% ../nbs/05_mcts_agent.ipynb #7417d350
 def risk(
-    A,      # (O, S) p(o | s), a column for each state
-    q_s,    # (S,) belief about the state that the plan leads to
-    log_c   # (O,) log-preferences over outcomes, ln P(o | C)
-)->float:   # nats
+    A,  # (O, S) p(o | s), a column for each state
+    q_s,  # (S,) belief about the state that the plan leads to
+    log_c,  # (O,) log-preferences over outcomes, ln P(o | C)
+) -> float:  # nats
     "Expected surprise under one's preferences."
-    return float(-(A@q_s)@log_c)
+    return float(-(A @ q_s) @ log_c)
 
-def state_information(A, q_s)->float:
+
+def state_information(A, q_s) -> float:
     "What the outcome will tell about the state, nats."
     return mutual_information(A, q_s)
 
+
 def parameter_information(
-    A_m,    # (M, O, S) likelihoods, drawn from the belief about the parameters: the members of an ensemble
-    q_s     # (S,)
-)->float:   # nats
+    A_m,  # (M, O, S) likelihoods, drawn from the belief about the parameters: the members of an ensemble
+    q_s,  # (S,)
+) -> float:  # nats
     "What the outcome will tell about which likelihood is the true one, in the mean over states."
-    return float(np.asarray(q_s)@(entropy(np.mean(A_m, 0), 0) - np.mean(entropy(A_m, 1), 0)))
+    return float(np.asarray(q_s) @ (entropy(np.mean(A_m, 0), 0) - np.mean(entropy(A_m, 1), 0)))
+
 
 def expected_free_energy(
-    A_m, q_s, log_c,
-    weights=(1, 1, 1)   # of the three terms
-)->float:               # nats, smaller is better
+    A_m,
+    q_s,
+    log_c,
+    weights=(1, 1, 1),  # of the three terms
+) -> float:  # nats, smaller is better
     "G of one step (Fountas et al. 2020, equation 8)."
     A = np.mean(A_m, 0)
-    return weights[0]*risk(A, q_s, log_c) - weights[1]*state_information(A, q_s) - weights[2]*parameter_information(A_m, q_s)
+    return (
+        weights[0] * risk(A, q_s, log_c)
+        - weights[1] * state_information(A, q_s)
+        - weights[2] * parameter_information(A_m, q_s)
+    )
 
 # %% ../nbs/05_mcts_agent.ipynb #21aea541
 def dirichlet_information(
-    counts,     # (O, ...) Dirichlet parameters along the first axis
-)->np.ndarray:  # (...) nats
+    counts,  # (O, ...) Dirichlet parameters along the first axis
+) -> np.ndarray:  # (...) nats
     "What one outcome will tell about the probabilities of outcomes, under a Dirichlet belief (Da Costa et al. 2020, D.15)."
-    a = torch.as_tensor(counts, dtype=torch.float64); total = a.sum(0)
-    return (a/total*(torch.log(total/a) + torch.digamma(a+1) - torch.digamma(total+1))).sum(0).numpy()
+    a = torch.as_tensor(counts, dtype=torch.float64)
+    total = a.sum(0)
+    return (a / total * (torch.log(total / a) + torch.digamma(a + 1) - torch.digamma(total + 1))).sum(0).numpy()
 
 # %% ../nbs/05_mcts_agent.ipynb #ab8e7507
 Simulations = Annotated[int, Bounds(1, 100_000)]
 
+
 @dataclass
 class SearchConfig:
-    num_simulations:Simulations = 50    # N, steps imagined for one decision
-    exploration:NonNegative = 1.25      # weight of the bonus for what was seldom tried
-    discount:PositiveFraction = 0.97    # of G, per step
-    confidence:PositiveFraction = 1.0   # stop early where one action has more than this share of the N simulations
+    num_simulations: Simulations = 50  # N, steps imagined for one decision
+    exploration: NonNegative = 1.25  # weight of the bonus for what was seldom tried
+    discount: PositiveFraction = 0.97  # of G, per step
+    confidence: PositiveFraction = 1.0  # stop early where one action has more than this share of the N simulations
+
 
 class Tree:
     "Search trees of E environments as arrays; node 0 is the root, and simulation n adds node n."
-    def __init__(self,
-        E:int, N:int, A:int,
-        root:tuple          # the state of E environments: tensors with E rows
+
+    def __init__(
+        self,
+        E: int,
+        N: int,
+        A: int,
+        root: tuple,  # the state of E environments: tensors with E rows
     ):
         self.envs = np.arange(E)
-        self.children = np.full((E, N+1, A), -1)        # node that an action leads to, -1 where it was never tried
-        self.visits, self.total, self.G = np.zeros((E, N+1, A), int), np.zeros((E, N+1, A)), np.zeros((E, N+1, A))
-        self.prior, self.value, self.alive = np.full((E, N+1, A), 1/A), np.zeros((E, N+1)), np.ones((E, N+1))
-        self.made = np.zeros((E, N+1), bool)            # whether the node is there
+        self.children = np.full((E, N + 1, A), -1)  # node that an action leads to, -1 where it was never tried
+        self.visits, self.total, self.G = np.zeros((E, N + 1, A), int), np.zeros((E, N + 1, A)), np.zeros((E, N + 1, A))
+        self.prior, self.value, self.alive = np.full((E, N + 1, A), 1 / A), np.zeros((E, N + 1)), np.ones((E, N + 1))
+        self.made = np.zeros((E, N + 1), bool)  # whether the node is there
         self.made[:, 0] = True
         self.low, self.high = np.zeros(E), np.zeros(E)  # range of the values in each tree
-        self.states = tuple(torch.zeros(E, N+1, *s.shape[1:], dtype=s.dtype, device=s.device) for s in root)
-        for kept, s in zip(self.states, root): kept[:, 0] = s
+        self.states = tuple(torch.zeros(E, N + 1, *s.shape[1:], dtype=s.dtype, device=s.device) for s in root)
+        for kept, s in zip(self.states, root):
+            kept[:, 0] = s
 
-    def node_values(self)->np.ndarray:  # (E, N+1) nats
+    def node_values(self) -> np.ndarray:  # (E, N+1) nats
         "Mean G still to come at each node: what the critic said of it, and what each visit found."
-        return (self.total.sum(2) + self.value)/(self.visits.sum(2) + 1)
+        return (self.total.sum(2) + self.value) / (self.visits.sum(2) + 1)
 
-    def q(self,
-        nodes   # (E,) a node in each tree
-    )->np.ndarray:  # (E, A) nats
+    def q(
+        self,
+        nodes,  # (E,) a node in each tree
+    ) -> np.ndarray:  # (E, A) nats
         "Mean G found below each action; for one never tried, that of the node."
         visits = self.visits[self.envs, nodes]
-        mean = self.total[self.envs, nodes]/np.maximum(visits, 1)
+        mean = self.total[self.envs, nodes] / np.maximum(visits, 1)
         return np.where(visits > 0, mean, self.node_values()[self.envs, nodes][:, None])
 
     def find_range(self):
         "The range of all values in each tree, those of its nodes and of the actions tried (Schrittwieser et al. 2020, appendix B)."
         tried = self.visits > 0
-        q = self.total/np.maximum(self.visits, 1)
+        q = self.total / np.maximum(self.visits, 1)
         values = np.concatenate([self.node_values()[..., None], q], 2)
-        goes_on = self.made & (self.alive > 0)         # nothing is still to come where the game has ended
+        goes_on = self.made & (self.alive > 0)  # nothing is still to come where the game has ended
         there = np.concatenate([goes_on[..., None], tried], 2)
         self.low = np.where(there, values, np.inf).min((1, 2))
         self.high = np.where(there, values, -np.inf).max((1, 2))
 
-    def posterior(self, nodes)->np.ndarray: # (E, A) probabilities
+    def posterior(self, nodes) -> np.ndarray:  # (E, A) probabilities
         "Prior times exp(-G), as found: what a policy is believed to be worth, in nats, against habit (Smith et al. 2022)."
-        q = self.q(nodes); w = self.prior[self.envs, nodes]*np.exp(q.min(1, keepdims=True) - q)
-        return w/w.sum(1, keepdims=True)
+        q = self.q(nodes)
+        w = self.prior[self.envs, nodes] * np.exp(q.min(1, keepdims=True) - q)
+        return w / w.sum(1, keepdims=True)
 
 # %% ../nbs/05_mcts_agent.ipynb #acfdbc25
 def scaled_costs(
-    tree:Tree,
-    nodes           # (E,) a node in each tree
-)->np.ndarray:      # (E, A) in [0, 1], 0 is the best
+    tree: Tree,
+    nodes,  # (E,) a node in each tree
+) -> np.ndarray:  # (E, A) in [0, 1], 0 is the best
     "Mean G below each action, scaled by the range of the tree."
     low, high = tree.low[:, None], tree.high[:, None]
-    return ((tree.q(nodes) - low)/np.maximum(high - low, 1e-8)).clip(0, 1)
+    return ((tree.q(nodes) - low) / np.maximum(high - low, 1e-8)).clip(0, 1)
+
 
 def choose(
-    tree:Tree,
-    nodes,          # (E,)
-    exploration     # weight of the bonus for what was seldom tried
-)->np.ndarray:      # (E,) actions
+    tree: Tree,
+    nodes,  # (E,)
+    exploration,  # weight of the bonus for what was seldom tried
+) -> np.ndarray:  # (E,) actions
     "The action to follow at a node of each tree, by PUCT."
     visits = tree.visits[tree.envs, nodes]
-    bonus = tree.prior[tree.envs, nodes]*np.sqrt(1 + visits.sum(1, keepdims=True))/(1 + visits)
-    return (exploration*bonus - scaled_costs(tree, nodes)).argmax(1)
+    bonus = tree.prior[tree.envs, nodes] * np.sqrt(1 + visits.sum(1, keepdims=True)) / (1 + visits)
+    return (exploration * bonus - scaled_costs(tree, nodes)).argmax(1)
+
 
 def descend(
-    tree:Tree,
-    exploration
-)->list:    # for each depth: nodes (E,), actions (E,), and whether the environment got that far (E,)
+    tree: Tree, exploration
+) -> list:  # for each depth: nodes (E,), actions (E,), and whether the environment got that far (E,)
     "Follow `choose` from each root, to an action never tried or one that ends the game."
     tree.find_range()
     nodes, going, path = np.zeros(len(tree.envs), int), np.ones(len(tree.envs), bool), []
@@ -162,54 +183,56 @@ def descend(
         nodes = np.where(going, child, nodes)
     return path
 
+
 def back_up(
-    tree:Tree,
-    path:list,
-    found,          # (E,) G expected after the last edge of each path
+    tree: Tree,
+    path: list,
+    found,  # (E,) G expected after the last edge of each path
     discount,
-    busy            # (E,) bool, the trees that are still growing
+    busy,  # (E,) bool, the trees that are still growing
 ):
     "Add what was found to all edges of each path."
     found = found.copy()
     for nodes, a, on in reversed(path):
         on = on & busy
         edge = tree.envs[on], nodes[on], a[on]
-        found[on] = tree.G[edge] + discount*tree.alive[tree.envs[on], tree.children[edge]]*found[on]
+        found[on] = tree.G[edge] + discount * tree.alive[tree.envs[on], tree.children[edge]] * found[on]
         tree.total[edge] += found[on]
         tree.visits[edge] += 1
 
 # %% ../nbs/05_mcts_agent.ipynb #ee4dc642
-def undecided(
-    tree:Tree,
-    cfg:SearchConfig
-)->np.ndarray:  # (E,) bool
+def undecided(tree: Tree, cfg: SearchConfig) -> np.ndarray:  # (E,) bool
     "The trees in which no action at the root is visited more than `confidence` times N."
-    return tree.visits[:, 0].max(1) <= cfg.confidence*cfg.num_simulations
+    return tree.visits[:, 0].max(1) <= cfg.confidence * cfg.num_simulations
+
 
 def search(
-    step,           # (state, actions (n,) int64 tensor) -> next state, G (n,), alive (n,) in [0, 1]; a state is a tuple of tensors with n rows
-    root:tuple,     # the state of E environments
-    num_actions:int,
-    cfg:SearchConfig=SearchConfig(),
-    evaluate=None   # state -> prior (n, A), G still to come (n,); by default every action alike, and 0
-)->Tree:
+    step,  # (state, actions (n,) int64 tensor) -> next state, G (n,), alive (n,) in [0, 1]; a state is a tuple of tensors with n rows
+    root: tuple,  # the state of E environments
+    num_actions: int,
+    cfg: SearchConfig = SearchConfig(),
+    evaluate=None,  # state -> prior (n, A), G still to come (n,); by default every action alike, and 0
+) -> Tree:
     "Monte-Carlo tree search for the least expected free energy. It knows nothing of the model but `step` and `evaluate`."
-    alike = lambda state: (np.full((len(state[0]), num_actions), 1/num_actions), np.zeros(len(state[0])))
+    alike = lambda state: (np.full((len(state[0]), num_actions), 1 / num_actions), np.zeros(len(state[0])))
     evaluate, tree = evaluate or alike, Tree(len(root[0]), cfg.num_simulations, num_actions, root)
     tree.prior[:, 0], tree.value[:, 0] = evaluate(root)
-    for n in range(1, cfg.num_simulations+1):
-        busy = undecided(tree, cfg); e = tree.envs[busy]
-        if not len(e): break
+    for n in range(1, cfg.num_simulations + 1):
+        busy = undecided(tree, cfg)
+        e = tree.envs[busy]
+        if not len(e):
+            break
         path = descend(tree, cfg.exploration)
         last = np.sum([on for _, _, on in path], 0) - 1
         nodes, a = (np.stack([p[i] for p in path])[last, tree.envs][e] for i in (0, 1))
         state, G, alive = step(tuple(s[e, nodes] for s in tree.states), torch.as_tensor(a))
         prior, value = evaluate(state)
         G, alive, found = np.asarray(G, float), np.asarray(alive, float), np.zeros(len(tree.envs))
-        new = tree.children[e, nodes, a] < 0                                # elsewhere the game ends, and the edge is only counted again
+        new = tree.children[e, nodes, a] < 0  # elsewhere the game ends, and the edge is only counted again
         at = e[new], nodes[new], a[new]
         tree.children[at], tree.G[at], tree.made[e[new], n] = n, G[new], True
-        for kept, s in zip(tree.states, state): kept[e[new], n] = s[new]
+        for kept, s in zip(tree.states, state):
+            kept[e[new], n] = s[new]
         tree.alive[e[new], n], tree.prior[e[new], n], tree.value[e[new], n] = alive[new], prior[new], value[new]
         found[e[new]] = value[new]
         back_up(tree, path, found, cfg.discount, busy)
@@ -217,93 +240,125 @@ def search(
 
 # %% ../nbs/05_mcts_agent.ipynb #359f3ba9
 def follow_policies(
-    step,           # as `search` wants it
-    root:tuple,     # the state of E environments
-    actions,        # (A,) those to hold
-    horizon,        # T, steps that each policy is followed for
+    step,  # as `search` wants it
+    root: tuple,  # the state of E environments
+    actions,  # (A,) those to hold
+    horizon,  # T, steps that each policy is followed for
     discount,
-    act=None,       # state -> actions (n,), once an action is not held any more; action 0 by default
-    value=None      # state -> G still to come (n,); 0 by default
-)->np.ndarray:      # (E, A, K) of holding each action for 1, 2, 4, ... steps, at most half of `horizon`
+    act=None,  # state -> actions (n,), once an action is not held any more; action 0 by default
+    value=None,  # state -> G still to come (n,); 0 by default
+) -> np.ndarray:  # (E, A, K) of holding each action for 1, 2, 4, ... steps, at most half of `horizon`
     "G of whole policies: hold an action for a while, then do what `act` says."
-    holds = 2**np.arange(max(1, int(math.log2(max(1, horizon)))))
+    holds = 2 ** np.arange(max(1, int(math.log2(max(1, horizon)))))
     E, A, K = len(root[0]), len(actions), len(holds)
-    state, a, held = tuple(s.repeat_interleave(A*K, 0) for s in root), torch.as_tensor(actions, device=root[0].device).repeat_interleave(K).repeat(E), torch.as_tensor(holds, device=root[0].device).repeat(E*A)
-    act, value, G, counts = act or (lambda state: torch.zeros_like(a)), value or (lambda state: np.zeros(len(a))), np.zeros(E*A*K), np.ones(E*A*K)
+    state, a, held = (
+        tuple(s.repeat_interleave(A * K, 0) for s in root),
+        torch.as_tensor(actions, device=root[0].device).repeat_interleave(K).repeat(E),
+        torch.as_tensor(holds, device=root[0].device).repeat(E * A),
+    )
+    act, value, G, counts = (
+        act or (lambda state: torch.zeros_like(a)),
+        value or (lambda state: np.zeros(len(a))),
+        np.zeros(E * A * K),
+        np.ones(E * A * K),
+    )
     for t in range(horizon):
         state, g, alive = step(state, torch.where(held > t, a, act(state)) if t else a)
-        G += counts*np.asarray(g, float); counts = counts*discount*np.asarray(alive, float)
-    return (G + counts*value(state)).reshape(E, A, K)
+        G += counts * np.asarray(g, float)
+        counts = counts * discount * np.asarray(alive, float)
+    return (G + counts * value(state)).reshape(E, A, K)
 
 # %% ../nbs/05_mcts_agent.ipynb #0ee7b694
 @dataclass
 class Preferences:
-    want_reward:Finite = 3.             # preference for a reward over none, nats
-    want_loss:Finite = -3.              # preference for losing a life or a point over not losing it, nats
-    risk:Finite = 1.                    # weight of risk
-    state_information:Finite = 0.       # weight of what will be learned about the state, per nat; where it is sought, 0.01
-    parameter_information:Finite = 0.   # weight of what will be learned about the parameters, per nat; where it is sought, 1
-    samples:Annotated[int, Bounds(1, 1000)] = 1  # drawn from each member for the last
+    want_reward: Finite = 3.0  # preference for a reward over none, nats
+    want_loss: Finite = -3.0  # preference for losing a life or a point over not losing it, nats
+    risk: Finite = 1.0  # weight of risk
+    state_information: Finite = 0.0  # weight of what will be learned about the state, per nat; where it is sought, 0.01
+    parameter_information: Finite = (
+        0.0  # weight of what will be learned about the parameters, per nat; where it is sought, 1
+    )
+    samples: Annotated[int, Bounds(1, 1000)] = 1  # drawn from each member for the last
+
 
 TERMS = ('risk', 'state_information', 'parameter_information')
-INFORMATION_WEIGHTS = dict(state_information=0.01, parameter_information=1.)    # where information is sought: each term then weighs about half a nat on a real frame
+INFORMATION_WEIGHTS = dict(
+    state_information=0.01, parameter_information=1.0
+)  # where information is sought: each term then weighs about half a nat on a real frame
 
 # %% ../nbs/05_mcts_agent.ipynb #defe278f
 def deep_risk(
-    logits,     # (M, B, 2) of the outcomes reward and loss
-    want        # (2,) preferences, nats
-)->torch.Tensor:    # (B,) nats
+    logits,  # (M, B, 2) of the outcomes reward and loss
+    want,  # (2,) preferences, nats
+) -> torch.Tensor:  # (B,) nats
     "Minus the expected preference."
-    return -(logits.sigmoid().mean(0)*torch.as_tensor(want, dtype=logits.dtype, device=logits.device)).sum(-1)
+    return -(logits.sigmoid().mean(0) * torch.as_tensor(want, dtype=logits.dtype, device=logits.device)).sum(-1)
+
 
 def deep_state_information(
-    lv,         # (M, B, Z) members' log-variances of the next latent
-    lv_q        # (Z,) log-variance of the VAE's beliefs
-)->torch.Tensor:    # (B,) nats
+    lv,  # (M, B, Z) members' log-variances of the next latent
+    lv_q,  # (Z,) log-variance of the VAE's beliefs
+) -> torch.Tensor:  # (B,) nats
     "What the frame will tell about the latent, in the mean over members: I(z; o | m) for Gaussians (Fountas et al. 2020, equation 8b)."
-    return 0.5*torch.log1p((lv - lv_q).exp()).sum(-1).mean(0)
+    return 0.5 * torch.log1p((lv - lv_q).exp()).sum(-1).mean(0)
+
 
 def log_joint_events(
-    logits      # (M, B, K) of K events that may or may not happen
-)->torch.Tensor:    # (M, B, 2**K) log-probability of each combination of events
+    logits,  # (M, B, K) of K events that may or may not happen
+) -> torch.Tensor:  # (M, B, 2**K) log-probability of each combination of events
     "What each member says of all events together."
     K = logits.shape[-1]
-    happens = torch.cartesian_prod(*[torch.tensor([False, True])]*K).view(-1, K).to(logits.device)
+    happens = torch.cartesian_prod(*[torch.tensor([False, True])] * K).view(-1, K).to(logits.device)
     each = torch.where(happens, F.logsigmoid(logits)[:, :, None], F.logsigmoid(-logits)[:, :, None])
     return each.sum(-1)
 
+
 def deep_parameter_information(
-    mu, lv,     # (M, B, Z) members' means and log-variances of the latent as it will be seen, the VAE's noise included
-    logits,     # (M, B, K) of the outcomes
-    n:int=1,    # samples of the latent for each member
-    generator=None
-)->torch.Tensor:    # (B,) nats, at most ln M
+    mu,
+    lv,  # (M, B, Z) members' means and log-variances of the latent as it will be seen, the VAE's noise included
+    logits,  # (M, B, K) of the outcomes
+    n: int = 1,  # samples of the latent for each member
+    generator=None,
+) -> torch.Tensor:  # (B,) nats, at most ln M
     "What frame and outcomes together will tell about which member is right: I(o; m) of one joint mixture (Fountas et al. 2020, equation 8c)."
     M = len(mu)
-    x = mu + (0.5*lv).exp()*torch.randn(n, *mu.shape, generator=generator).to(mu.device)
-    log_x = -0.5*torch.stack([(lv[m] + (x - mu[m])**2*(-lv[m]).exp()).sum(-1) for m in range(M)])      # (M, n, M, B), of each sample under each member
+    x = mu + (0.5 * lv).exp() * torch.randn(n, *mu.shape, generator=generator).to(mu.device)
+    log_x = -0.5 * torch.stack(
+        [(lv[m] + (x - mu[m]) ** 2 * (-lv[m]).exp()).sum(-1) for m in range(M)]
+    )  # (M, n, M, B), of each sample under each member
     log_y = log_joint_events(logits.float())
-    joint = log_x[..., None] + log_y[:, None, None]                                                     # (M, n, M, B, 2**K)
+    joint = log_x[..., None] + log_y[:, None, None]  # (M, n, M, B, 2**K)
     own = torch.stack([joint[m, :, m] for m in range(M)], 1)
     gain = own - joint.logsumexp(0) + math.log(M)
-    return (log_y.exp()*gain).sum(-1).mean((0, 1))
+    return (log_y.exp() * gain).sum(-1).mean((0, 1))
 
 # %% ../nbs/05_mcts_agent.ipynb #a6c254b9
 class World:
     "One imagined decision and what it is worth, for a batch of states (z, h)."
-    def __init__(self,
-        model:TransitionModel,
-        lv_q:torch.Tensor,      # (Z,) mean log-variance of the VAE's beliefs
-        prefer:Preferences=None,
-        seed=0,                 # of the samples
-        repeat=1,               # steps for which an action is held
-        discount=1.             # of G, per step, while it is held
-    ): self.model, self.lv_q, self.prefer, self.generator, self.repeat, self.discount = model, lv_q, prefer or Preferences(), torch.Generator().manual_seed(seed), repeat, discount
 
-    def terms(self, mu, lv, logits)->dict:  # (B,) nats each; one that has no weight is not computed
+    def __init__(
+        self,
+        model: TransitionModel,
+        lv_q: torch.Tensor,  # (Z,) mean log-variance of the VAE's beliefs
+        prefer: Preferences = None,
+        seed=0,  # of the samples
+        repeat=1,  # steps for which an action is held
+        discount=1.0,  # of G, per step, while it is held
+    ):
+        self.model, self.lv_q, self.prefer, self.generator, self.repeat, self.discount = (
+            model,
+            lv_q,
+            prefer or Preferences(),
+            torch.Generator().manual_seed(seed),
+            repeat,
+            discount,
+        )
+
+    def terms(self, mu, lv, logits) -> dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
         c, out = self.prefer, dict(risk=deep_risk(logits, (self.prefer.want_reward, self.prefer.want_loss)))
-        if c.state_information: out['state_information'] = deep_state_information(lv, self.lv_q)
+        if c.state_information:
+            out['state_information'] = deep_state_information(lv, self.lv_q)
         if c.parameter_information:
             seen = torch.logaddexp(lv, self.lv_q)
             out['parameter_information'] = deep_parameter_information(mu, seen, logits, c.samples, self.generator)
@@ -318,16 +373,17 @@ class World:
 
     def imagine(self, state, a):
         "As `step`, over all steps for which the action is held."
-        state, terms, p = self.step(state, a); counts, never = 1, 1 - p
-        for _ in range(self.repeat-1):
-            counts = counts*self.discount*(1 - p[:, 1])
+        state, terms, p = self.step(state, a)
+        counts, never = 1, 1 - p
+        for _ in range(self.repeat - 1):
+            counts = counts * self.discount * (1 - p[:, 1])
             state, more, p = self.step(state, a)
-            terms, never = {k: v + counts*more[k] for k, v in terms.items()}, never*(1 - p)
+            terms, never = {k: v + counts * more[k] for k, v in terms.items()}, never * (1 - p)
         return state, terms, 1 - never
 
-    def weigh(self, terms)->torch.Tensor:
+    def weigh(self, terms) -> torch.Tensor:
         "G: risk, minus what will be learned, each with its weight."
-        return sum((1 if k == 'risk' else -1)*getattr(self.prefer, k)*v for k, v in terms.items())
+        return sum((1 if k == 'risk' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
 
     def __call__(self, state, a):
         state, terms, p = self.imagine(state, a.to(state[0].device))
@@ -336,26 +392,35 @@ class World:
 # %% ../nbs/05_mcts_agent.ipynb #648c3263
 class Habit(nn.Module):
     "P(a | z, h) and the G that is still to come, from what a transition model believes and remembers."
-    def __init__(self,
-        model:TransitionModel,
-        width:int=256       # of its hidden layers
+
+    def __init__(
+        self,
+        model: TransitionModel,
+        width: int = 256,  # of its hidden layers
     ):
         super().__init__()
         cfg, H, Z = model.cfg, model.cfg.hidden, model.cfg.latent_dim
-        if cfg.kind == 'grid': self.read, n = nn.Sequential(nn.Conv2d(2*Z + H, 16, 3, 1, 1), nn.ReLU()), 16*cfg.latent_grid**2
-        else: n = H + cfg.z_dim
+        if cfg.kind == 'grid':
+            self.read, n = nn.Sequential(nn.Conv2d(2 * Z + H, 16, 3, 1, 1), nn.ReLU()), 16 * cfg.latent_grid**2
+        else:
+            n = H + cfg.z_dim
         self.body = nn.Sequential(nn.Linear(n, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.policy, self.critic = nn.Linear(width, cfg.num_actions), nn.Linear(width, 1)
-        for layer in (self.policy, self.critic): nn.init.zeros_(layer.weight); nn.init.zeros_(layer.bias)      # every action alike, nothing expected
-        self.register_buffer('centre', model.centre.clone()); self.register_buffer('scale', model.scale.clone())
+        for layer in (self.policy, self.critic):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # every action alike, nothing expected
+        self.register_buffer('centre', model.centre.clone())
+        self.register_buffer('scale', model.scale.clone())
         self.to(memory_format=torch.channels_last)
 
     def forward(self, state):
         "-> logits (B, A), G to come (B,) in nats."
         z, h = state
-        z = (z - self.centre)/self.scale
-        if h.ndim == 4: x = on_grid(self.read, torch.cat([z.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1), h], -1)).flatten(1)
-        else: x = torch.cat([z, h], 1)
+        z = (z - self.centre) / self.scale
+        if h.ndim == 4:
+            x = on_grid(self.read, torch.cat([z.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1), h], -1)).flatten(1)
+        else:
+            x = torch.cat([z, h], 1)
         x = self.body(x)
         return self.policy(x).float(), self.critic(x)[:, 0].float()
 
@@ -369,53 +434,66 @@ class Habit(nn.Module):
 ChooseBy = Literal['posterior', 'search', 'habit', 'first_step', 'policies']
 Omega = Annotated[float, Bounds(above=0, finite=False)]
 
+
 @dataclass
 class AgentConfig(SearchConfig, Preferences):
     # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one
     # step and what the critic expects after it; or policies: the least G of holding an action for a while
-    choose_by:ChooseBy = 'posterior'
-    horizon:Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
-    hold_actions:str = ''               # numbers of the actions that policies hold, separated by commas; by default all
+    choose_by: ChooseBy = 'posterior'
+    horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
+    hold_actions: str = ''  # numbers of the actions that policies hold, separated by commas; by default all
     # precision over actions; infinite takes the best, 1 samples in proportion
-    omega:Omega = math.inf
-    repeat:Annotated[int, Bounds(1, 100)] = 1  # frames for which an action is held
+    omega: Omega = math.inf
+    repeat: Annotated[int, Bounds(1, 100)] = 1  # frames for which an action is held
     # let the habit be the prior of the search, and go on where policies stop to hold; else every action alike, and
     # action 0
-    use_habit:bool = True
-    use_critic:bool = True              # let the critic value the search's leaves; else nothing is expected there
-    mixed_precision:Switch = 'auto'  # imagine in bfloat16; auto: where it is fast
+    use_habit: bool = True
+    use_critic: bool = True  # let the critic value the search's leaves; else nothing is expected there
+    mixed_precision: Switch = 'auto'  # imagine in bfloat16; auto: where it is fast
 
 # %% ../nbs/05_mcts_agent.ipynb #ff94d9fa
 def sharpen(
-    weights,    # (E, A), not negative
-    omega       # precision, above 0
-)->np.ndarray:  # (E, A) probabilities
+    weights,  # (E, A), not negative
+    omega,  # precision, above 0
+) -> np.ndarray:  # (E, A) probabilities
     "Probabilities in proportion to `weights` to the power of omega."
     best = weights == weights.max(1, keepdims=True)
-    w = (np.cumsum(best, 1) == 1)*best if math.isinf(omega) else (weights/weights.max(1, keepdims=True))**omega
-    return w/w.sum(1, keepdims=True)
+    w = (np.cumsum(best, 1) == 1) * best if math.isinf(omega) else (weights / weights.max(1, keepdims=True)) ** omega
+    return w / w.sum(1, keepdims=True)
 
 # %% ../nbs/05_mcts_agent.ipynb #97463b74
 class MCTSAgent:
     "Perceives, imagines, plans and acts in n games at once. A policy for `play`."
-    def __init__(self,
-        vae:VAE,
-        model:TransitionModel,
-        habit:Habit,
-        lv_q:torch.Tensor,          # (Z,) mean log-variance of the VAE's beliefs
-        cfg:AgentConfig=None,
-        seed=0
+
+    def __init__(
+        self,
+        vae: VAE,
+        model: TransitionModel,
+        habit: Habit,
+        lv_q: torch.Tensor,  # (Z,) mean log-variance of the VAE's beliefs
+        cfg: AgentConfig = None,
+        seed=0,
     ):
-        self.cfg = cfg or AgentConfig(); check_agent(self.cfg, model.cfg.num_actions)
-        self.vae, self.model, self.habit, self.world, self.rng = vae, model, habit, World(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount), np.random.default_rng(seed)
-        self.plan = replace(part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat)       # per decision
+        self.cfg = cfg or AgentConfig()
+        check_agent(self.cfg, model.cfg.num_actions)
+        self.vae, self.model, self.habit, self.world, self.rng = (
+            vae,
+            model,
+            habit,
+            World(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount),
+            np.random.default_rng(seed),
+        )
+        self.plan = replace(
+            part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat
+        )  # per decision
         self.device, self.fresh = model.scale.device, None
 
     @torch.no_grad()
     def perceive(self, frames):
         "Frames (n, H, W, 3) uint8 -> the state (z, h)."
         z, W = self.vae.encode(to_float(frames, self.device))[0], self.model.cfg.warmup_frames
-        if self.fresh is None or len(self.fresh) != len(frames): self.begin(len(frames), z)
+        if self.fresh is None or len(self.fresh) != len(frames):
+            self.begin(len(frames), z)
         self.age = np.where(self.fresh.cpu(), 0, self.age + 1)
         self.z = torch.cat([self.z[:, 1:], z[:, None]], 1)
         seen = torch.as_tensor(np.minimum(self.age + 1, W), device=self.device)
@@ -426,51 +504,76 @@ class MCTSAgent:
         "Forget all games: `n` new ones begin."
         W = self.model.cfg.warmup_frames
         self.fresh, self.age, self.held = z.new_ones(n, dtype=torch.bool), np.zeros(n, int), np.zeros(n, int)
-        self.z, self.a = z[:, None].repeat(1, W, 1), z.new_zeros(n, W-1, dtype=torch.long)
+        self.z, self.a = z[:, None].repeat(1, W, 1), z.new_zeros(n, W - 1, dtype=torch.long)
 
     def evaluate(self, state):
         "Prior and value of the search, as far as `cfg` lets it use them."
         prior, value = self.habit.evaluate(state)
-        return (prior if self.cfg.use_habit else np.full_like(prior, 1/prior.shape[1])), (value if self.cfg.use_critic else np.zeros_like(value))
+        return (prior if self.cfg.use_habit else np.full_like(prior, 1 / prior.shape[1])), (
+            value if self.cfg.use_critic else np.zeros_like(value)
+        )
 
-    def weights(self, state)->np.ndarray:   # (n, A)
+    def weights(self, state) -> np.ndarray:  # (n, A)
         "What speaks for each action, before omega: probabilities, or visits."
         A = self.model.cfg.num_actions
-        if self.cfg.choose_by == 'habit': return self.habit.evaluate(state)[0]
+        if self.cfg.choose_by == 'habit':
+            return self.habit.evaluate(state)[0]
         n = len(state[0])
-        if self.cfg.choose_by == 'policies': return self.of_policies(state)
-        if self.cfg.choose_by != 'first_step': self.tree = search(self.world, state, A, self.plan, self.evaluate); return self.tree.visits[:, 0] if self.cfg.choose_by == 'search' else self.tree.posterior(np.zeros(n, int))
+        if self.cfg.choose_by == 'policies':
+            return self.of_policies(state)
+        if self.cfg.choose_by != 'first_step':
+            self.tree = search(self.world, state, A, self.plan, self.evaluate)
+            return self.tree.visits[:, 0] if self.cfg.choose_by == 'search' else self.tree.posterior(np.zeros(n, int))
         after, G, alive = self.world(tuple(s.repeat_interleave(A, 0) for s in state), torch.arange(A).repeat(n))
-        G = (G + self.plan.discount*alive*self.evaluate(after)[1]).reshape(n, A)
+        G = (G + self.plan.discount * alive * self.evaluate(after)[1]).reshape(n, A)
         return np.exp(G.min(1, keepdims=True) - G)
 
-    def of_policies(self, state)->np.ndarray:   # (n, A)
+    def of_policies(self, state) -> np.ndarray:  # (n, A)
         "exp(-G) of the best policy that begins with each action."
-        actions, act = [int(a) for a in self.cfg.hold_actions.split(',')] if self.cfg.hold_actions else range(self.model.cfg.num_actions), (lambda s: torch.as_tensor(self.evaluate(s)[0].argmax(1), device=self.device)) if self.cfg.use_habit else None
-        G = follow_policies(self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]).min(2)
-        w = np.zeros((len(G), self.model.cfg.num_actions)); w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
+        actions, act = (
+            [int(a) for a in self.cfg.hold_actions.split(',')]
+            if self.cfg.hold_actions
+            else range(self.model.cfg.num_actions),
+            (lambda s: torch.as_tensor(self.evaluate(s)[0].argmax(1), device=self.device))
+            if self.cfg.use_habit
+            else None,
+        )
+        G = follow_policies(
+            self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]
+        ).min(2)
+        w = np.zeros((len(G), self.model.cfg.num_actions))
+        w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
         return w
 
-    def __call__(self, frames)->np.ndarray:     # (n,) actions
+    def __call__(self, frames) -> np.ndarray:  # (n,) actions
         state = self.perceive(frames)
-        now = self.age % self.cfg.repeat == 0       # each game has its own clock
-        if now.any(): self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)
+        now = self.age % self.cfg.repeat == 0  # each game has its own clock
+        if now.any():
+            self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)
         return self.held.copy()
 
-    def decide(self,
-        state,      # (z, h) of the games that need a decision
-        now         # (n,) bool, which of all games these are
+    def decide(
+        self,
+        state,  # (z, h) of the games that need a decision
+        now,  # (n,) bool, which of all games these are
     ):
         "Choose an action for some games, to be held until their next decision."
-        half = int(now.sum()) > 1 and use_bfloat16(self.cfg.mixed_precision, self.device.type)      # for a single game full precision is faster
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half): w = self.weights(state)
-        if now.all(): self.share = np.zeros((len(now), w.shape[1]))
-        self.share[now] = w/w.sum(1, keepdims=True)
+        half = int(now.sum()) > 1 and use_bfloat16(
+            self.cfg.mixed_precision, self.device.type
+        )  # for a single game full precision is faster
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            w = self.weights(state)
+        if now.all():
+            self.share = np.zeros((len(now), w.shape[1]))
+        self.share[now] = w / w.sum(1, keepdims=True)
         self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.omega)]
 
     def told(self, actions, fresh):
         "Take in what was done, and which games begin anew with the next frame."
-        self.fresh, self.a = torch.as_tensor(fresh, device=self.device), torch.cat([self.a[:, 1:], torch.as_tensor(actions, device=self.device).long()[:, None]], 1)
+        self.fresh, self.a = (
+            torch.as_tensor(fresh, device=self.device),
+            torch.cat([self.a[:, 1:], torch.as_tensor(actions, device=self.device).long()[:, None]], 1),
+        )
         self.a[self.fresh] = 0
 
 # %% ../nbs/05_mcts_agent.ipynb #0eff4d27

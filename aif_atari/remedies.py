@@ -30,148 +30,232 @@ VARIANTS = dict(
     founding=('vector of 32, sigmoid and squared error, random start', _games | dict(likelihood='mse', start='random')),
     sigma=('vector of 32, Gaussian with the optimal variance, linear start', _games),
     bernoulli=('vector of 32, Bernoulli', _games | dict(likelihood='bernoulli', start='mean')),
-    vector=('vector of 32, Bernoulli, precision 300 and focus', _games | dict(likelihood='bernoulli', precision=300., focus=2., lv_start=-3., start='mean')),
-    grid_sigma=('grid, Gaussian with the optimal variance', _grid | dict(likelihood='gaussian', precision=1., focus=0.)),
-    grid_bernoulli=('grid, Bernoulli', _grid | dict(precision=1., focus=0.)),
-    grid_precise=('grid, Bernoulli, precision 300', _grid | dict(focus=0.)),
+    vector=(
+        'vector of 32, Bernoulli, precision 300 and focus',
+        _games | dict(likelihood='bernoulli', precision=300.0, focus=2.0, lv_start=-3.0, start='mean'),
+    ),
+    grid_sigma=(
+        'grid, Gaussian with the optimal variance',
+        _grid | dict(likelihood='gaussian', precision=1.0, focus=0.0),
+    ),
+    grid_bernoulli=('grid, Bernoulli', _grid | dict(precision=1.0, focus=0.0)),
+    grid_precise=('grid, Bernoulli, precision 300', _grid | dict(focus=0.0)),
     grid_whole=('grid, Bernoulli, precision 300 and focus', _grid),
     grid=('the default: the same, and a tenth of the frames are collages', _default),
-    grid_fine=('default, but four times as many places, with two numbers each', _default | dict(latent_grid=16, latent_dim=2)),
+    grid_fine=(
+        'default, but four times as many places, with two numbers each',
+        _default | dict(latent_grid=16, latent_dim=2),
+    ),
     grid_mse=('default, but sigmoid and squared error', _default | dict(likelihood='mse')),
     grid_two_frames=('default, with the frame before', _default | dict(context=2)),
-    grid_classes=('default, with four categorical variables a place', _default | dict(latent='categorical', latent_dim=64)),
-    grid_warmup=('default, with complexity coming in over 2,000 steps, and a wide start', _default | dict(kl_warmup=2000, lv_start=0.)),
+    grid_classes=(
+        'default, with four categorical variables a place',
+        _default | dict(latent='categorical', latent_dim=64),
+    ),
+    grid_warmup=(
+        'default, with complexity coming in over 2,000 steps, and a wide start',
+        _default | dict(kl_warmup=2000, lv_start=0.0),
+    ),
     grid_few_games=('default, from 20 games instead of 100', _default | dict(num_episodes=20)),
-    grid_trembling=('default, from play that draws a new action at each step', _default | dict(hold=1)))
+    grid_trembling=('default, from play that draws a new action at each step', _default | dict(hold=1)),
+)
 
 # %% ../nbs/03b_remedies.ipynb #72a02691
 @dataclass
 class RemedyConfig:
-    variant:Annotated[str, OneOf(VARIANTS)] = 'grid'  # which to train
-    env_name:str = 'Breakout'           # the game
-    seed:Seed = 0                       # of play and training
-    core_minutes:Positive = 10.         # computing time for training, summed over cores
-    output_dir:str = 'outputs/remedies'  # run folders; the same command again goes on where it stopped
-    results_dir:str = ''                # where to write the cell's numbers as JSON; nowhere by default
-    ship_dir:str = ''                   # where to write the weights for shipping; nowhere by default
+    variant: Annotated[str, OneOf(VARIANTS)] = 'grid'  # which to train
+    env_name: str = 'Breakout'  # the game
+    seed: Seed = 0  # of play and training
+    core_minutes: Positive = 10.0  # computing time for training, summed over cores
+    output_dir: str = 'outputs/remedies'  # run folders; the same command again goes on where it stopped
+    results_dir: str = ''  # where to write the cell's numbers as JSON; nowhere by default
+    ship_dir: str = ''  # where to write the weights for shipping; nowhere by default
 
 # %% ../nbs/03b_remedies.ipynb #f4932757
-def variant_config(
-    cfg:RemedyConfig,
-    epochs=1
-)->TrainVAEConfig:
+def variant_config(cfg: RemedyConfig, epochs=1) -> TrainVAEConfig:
     "The training configuration of one cell. Pong's games are five times as long, so it gets a fifth as many."
     changes = VARIANTS[one_of(cfg.variant, list(VARIANTS), 'variant')][1]
-    games = changes.get('num_episodes', 100)//(5 if find_game(cfg.env_name)[1] == 'pong' else 1)
-    return TrainVAEConfig(**(changes | dict(env_name=cfg.env_name, num_episodes=games, seed=cfg.seed, batch_size=64, lr=2e-3, epochs=epochs, checkpoint_freq=1000,
-                                            output_dir=f'{cfg.output_dir}/{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}')))
+    games = changes.get('num_episodes', 100) // (5 if find_game(cfg.env_name)[1] == 'pong' else 1)
+    return TrainVAEConfig(
+        **(
+            changes
+            | dict(
+                env_name=cfg.env_name,
+                num_episodes=games,
+                seed=cfg.seed,
+                batch_size=64,
+                lr=2e-3,
+                epochs=epochs,
+                checkpoint_freq=1000,
+                output_dir=f'{cfg.output_dir}/{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}',
+            )
+        )
+    )
 
 # %% ../nbs/03b_remedies.ipynb #0e160361
 def epochs_within(
-    cfg:TrainVAEConfig,
-    frames:int,         # training frames
-    core_minutes:float,
-    steps=30            # to time
-)->int:                 # at least 1
+    cfg: TrainVAEConfig,
+    frames: int,  # training frames
+    core_minutes: float,
+    steps=30,  # to time
+) -> int:  # at least 1
     "How many epochs of training fit into the budget on this machine."
-    o, vae = torch.rand(cfg.batch_size, 3*cfg.context, cfg.frame_size, cfg.frame_size), VAE(part_of(VAEConfig, cfg)).train()
+    o, vae = (
+        torch.rand(cfg.batch_size, 3 * cfg.context, cfg.frame_size, cfg.frame_size),
+        VAE(part_of(VAEConfig, cfg)).train(),
+    )
     opt, _ = make_optimiser(vae, cfg, steps)
+
     def step():
-        with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, 'cpu')): F = vae.free_energy(o.contiguous(memory_format=torch.channels_last))['F']
-        opt.zero_grad(); F.backward(); opt.step()
-    for _ in range(5): step()
+        with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, 'cpu')):
+            F = vae.free_energy(o.contiguous(memory_format=torch.channels_last))['F']
+        opt.zero_grad()
+        F.backward()
+        opt.step()
+
+    for _ in range(5):
+        step()
     start = time.process_time()
-    for _ in range(steps): step()
-    return max(1, int(60*core_minutes/((time.process_time() - start)/steps*(frames//cfg.batch_size))))
+    for _ in range(steps):
+        step()
+    return max(1, int(60 * core_minutes / ((time.process_time() - start) / steps * (frames // cfg.batch_size))))
 
 # %% ../nbs/03b_remedies.ipynb #5f79a9a1
 def games_for(
-    env_name:str,
-    folder      # where the games are kept between cells
-)->dict:        # fresh, probing, better -> `Episodes` with `ram`
+    env_name: str,
+    folder,  # where the games are kept between cells
+) -> dict:  # fresh, probing, better -> `Episodes` with `ram`
     "The games that every cell is measured on; none of them is trained on."
     pong, kept = find_game(env_name)[1] == 'pong', {}
-    for name, (n, seed) in dict(fresh=(20, 1_000_042), probing=(20 if pong else 100, 2_000_042), better=(5, 3_000_042)).items():
-        file, cfg = Path(folder)/f'{find_game(env_name)[1]}_{name}.npz', CollectConfig(env_name, num_episodes=n, seed=seed)
-        if not file.exists(): watched(cfg, 'scripted' if name == 'better' else 'random').save(file)
+    for name, (n, seed) in dict(
+        fresh=(20, 1_000_042), probing=(20 if pong else 100, 2_000_042), better=(5, 3_000_042)
+    ).items():
+        file, cfg = (
+            Path(folder) / f'{find_game(env_name)[1]}_{name}.npz',
+            CollectConfig(env_name, num_episodes=n, seed=seed),
+        )
+        if not file.exists():
+            watched(cfg, 'scripted' if name == 'better' else 'random').save(file)
         kept[name] = load_episodes(file)
     return kept
+
 
 def _look(vae, eps):
     s = sight(see(drawer(vae), eps.subset(range(8)), vae.cfg.context, 40))
     return dict(psnr=s['psnr']['value']) | {n: s[n]['value'] for n in things_of(eps.config['env_name']) if n in s}
 
-def train_cell(
-    cfg:RemedyConfig
-)->dict:            # what the cell's JSON holds
+
+def train_cell(cfg: RemedyConfig) -> dict:  # what the cell's JSON holds
     "Train and measure one variant with one seed; resumable."
     folder = Path(variant_config(cfg).output_dir)
     games = games_for(cfg.env_name, check_folder(cfg.output_dir))
-    done = read_json(folder/'config.json', 'run configuration') if (folder/'config.json').exists() else None
+    done = read_json(folder / 'config.json', 'run configuration') if (folder / 'config.json').exists() else None
     run = variant_config(cfg)
     eps = episodes_of(check_folder(folder), part_of(CollectConfig, run))
-    run.epochs = done['epochs'] if done else epochs_within(run, round(0.9*eps.num_frames), cfg.core_minutes)
-    curve, start = read_json(folder/'curve.json') if (folder/'curve.json').exists() else dict(rows=[]), time.process_time()
+    run.epochs = done['epochs'] if done else epochs_within(run, round(0.9 * eps.num_frames), cfg.core_minutes)
+    curve, start = (
+        read_json(folder / 'curve.json') if (folder / 'curve.json').exists() else dict(rows=[]),
+        time.process_time(),
+    )
+
     def on_epoch(vae, log):
-        if len(log) == 1 or len(log) % max(1, run.epochs//12) == 0 or len(log) == run.epochs:
-            curve['rows'] = [r for r in curve['rows'] if r['epoch'] < len(log)] + [dict(epoch=len(log), seconds=round(sum(r['seconds'] for r in log), 1), **_look(vae, games['fresh']))]
-            write_json(folder/'curve.json', curve)
+        if len(log) == 1 or len(log) % max(1, run.epochs // 12) == 0 or len(log) == run.epochs:
+            curve['rows'] = [r for r in curve['rows'] if r['epoch'] < len(log)] + [
+                dict(epoch=len(log), seconds=round(sum(r['seconds'] for r in log), 1), **_look(vae, games['fresh']))
+            ]
+            write_json(folder / 'curve.json', curve)
+
     vae, log = train_vae(run, on_epoch)
     vae.eval()
     draw = drawer(vae)
-    out = dict(variant=cfg.variant, about=VARIANTS[cfg.variant][0], env_name=cfg.env_name, seed=cfg.seed, core_minutes=cfg.core_minutes, epochs=run.epochs, threads=torch.get_num_threads(),
-               seconds=round(sum(r['seconds'] for r in log), 1), frames=eps.num_frames, parameters=sum(p.numel() for p in vae.parameters()), z_dim=vae.cfg.z_dim, settings=asdict(run),
-               fresh=sight(see(draw, games['fresh'], vae.cfg.context)), better=sight(see(draw, games['better'], vae.cfg.context)), better_returns=games['better'].returns.tolist(),
-               probes=probe_sight(vae, games['probing']), curve=curve['rows'], sha256=file_hash(folder/'final_model.pt'), **provenance())
+    out = dict(
+        variant=cfg.variant,
+        about=VARIANTS[cfg.variant][0],
+        env_name=cfg.env_name,
+        seed=cfg.seed,
+        core_minutes=cfg.core_minutes,
+        epochs=run.epochs,
+        threads=torch.get_num_threads(),
+        seconds=round(sum(r['seconds'] for r in log), 1),
+        frames=eps.num_frames,
+        parameters=sum(p.numel() for p in vae.parameters()),
+        z_dim=vae.cfg.z_dim,
+        settings=asdict(run),
+        fresh=sight(see(draw, games['fresh'], vae.cfg.context)),
+        better=sight(see(draw, games['better'], vae.cfg.context)),
+        better_returns=games['better'].returns.tolist(),
+        probes=probe_sight(vae, games['probing']),
+        curve=curve['rows'],
+        sha256=file_hash(folder / 'final_model.pt'),
+        **provenance(),
+    )
     return out
 
 # %% ../nbs/03b_remedies.ipynb #8eeb78f1
-def cell_table(cell:dict)->str:
+def cell_table(cell: dict) -> str:
     "A cell as text."
     probes = {f'R2 of {v}, {k}': r for k, scores in cell['probes'].items() for v, r in scores.items()}
-    return f"{cell['env_name']}, {cell['variant']} ({cell['about']}), seed {cell['seed']}: {cell['epochs']} epochs in {cell['seconds']:.0f} s\n" + sight_table({'fresh games': cell['fresh'] | probes, "a better player's": cell['better']})
+    return (
+        f"{cell['env_name']}, {cell['variant']} ({cell['about']}), seed {cell['seed']}: {cell['epochs']} epochs in {cell['seconds']:.0f} s\n"
+        + sight_table({'fresh games': cell['fresh'] | probes, "a better player's": cell['better']})
+    )
+
 
 def remedy(cfg):
     "Train one variant of the VAE under a budget of computing time, and measure what it sees."
     check_bounds(cfg)
     one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'game with labels and a scripted player')
-    if cfg.results_dir: check_folder(cfg.results_dir)
+    if cfg.results_dir:
+        check_folder(cfg.results_dir)
     cell = train_cell(cfg)
     name = f"{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}"
-    if cfg.results_dir: write_json(Path(cfg.results_dir)/f'{name}.json', cell)
-    if cfg.ship_dir: ship(Path(cell['settings']['output_dir'])/'final_model.pt', find_game(cfg.env_name)[1], 'VAE', cfg.ship_dir)
+    if cfg.results_dir:
+        write_json(Path(cfg.results_dir) / f'{name}.json', cell)
+    if cfg.ship_dir:
+        ship(Path(cell['settings']['output_dir']) / 'final_model.pt', find_game(cfg.env_name)[1], 'VAE', cfg.ship_dir)
     print(cell_table(cell))
     return cell
+
 
 aif_remedies = command(RemedyConfig, 'aif_remedies')(remedy)
 
 # %% ../nbs/03b_remedies.ipynb #b2a23475
 def load_cells(
-    folder,             # where `aif_remedies` wrote
-    env_name='Breakout'
-)->dict:                # variant -> list of cells, one a seed, in the order of `VARIANTS`
+    folder,  # where `aif_remedies` wrote
+    env_name='Breakout',
+) -> dict:  # variant -> list of cells, one a seed, in the order of `VARIANTS`
     "The measured cells of one game."
     game = find_game(env_name)[1]
-    return {v: cells for v in VARIANTS if (cells := [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])}
+    return {
+        v: cells
+        for v in VARIANTS
+        if (cells := [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
+    }
 
-CELL_MEASURES = {       # column -> a function of a cell, digits to show, bounds of the measure
-    'core-minutes': (lambda c: c['seconds']/60, 1, (0, math.inf)),
+
+CELL_MEASURES = {  # column -> a function of a cell, digits to show, bounds of the measure
+    'core-minutes': (lambda c: c['seconds'] / 60, 1, (0, math.inf)),
     'epochs': (lambda c: c['epochs'], 0, (0, math.inf)),
     'PSNR, dB': (lambda c: c['fresh']['psnr']['value'], 1, (0, math.inf)),
-    'ball recall, %': (lambda c: 100*c['fresh']['ball']['value'], 1, (0, 100)),
-    'false alarms, %': (lambda c: 100*c['fresh']['ball, false alarms']['value'], 2, (0, math.inf)),
+    'ball recall, %': (lambda c: 100 * c['fresh']['ball']['value'], 1, (0, 100)),
+    'false alarms, %': (lambda c: 100 * c['fresh']['ball, false alarms']['value'], 2, (0, math.inf)),
     'R2 of ball x': (lambda c: c['probes']['network']['ball x']['value'], 2, (-math.inf, 1)),
     'R2 of ball y': (lambda c: c['probes']['network']['ball y']['value'], 2, (-math.inf, 1)),
-    'on better play, %': (lambda c: 100*c['better']['ball']['value'], 1, (0, 100))}
+    'on better play, %': (lambda c: 100 * c['better']['ball']['value'], 1, (0, 100)),
+}
+
 
 def cells_table(
-    cells:dict  # as `load_cells` gives it
-)->str:
+    cells: dict,  # as `load_cells` gives it
+) -> str:
     "A line for each training seed, and above several of them their mean with its 95 % interval."
+
     def line(variant, seed, texts):
         return f'{variant:<17}{seed:>6}' + ''.join(f'{text:>24}' for text in texts)
+
     def pooled(runs, get, digits, bounds):
         return interval_text(seed_interval([get(c) for c in runs], bounds=bounds), digits)
+
     lines = [line('variant', 'seed', CELL_MEASURES)]
     for variant, runs in cells.items():
         if len(runs) > 1:
@@ -184,30 +268,39 @@ def cells_table(
 # %% ../nbs/03b_remedies.ipynb #3bf54b37
 MARKS = 'osD^v<>PX*hHpd'
 
+
 def plot_blindness(
-    cells:dict, # as `load_cells` gives it
-    thing='ball'
-):              # the figure
+    cells: dict,  # as `load_cells` gives it
+    thing='ball',
+):  # the figure
     "PSNR against recall, one point a training run."
     figure_style()
     fig, ax = plt.subplots(figsize=(7.4, 3.6))
     for k, (v, cs) in enumerate(cells.items()):
-        ax.plot([c['fresh']['psnr']['value'] for c in cs], [100*c['fresh'][thing]['value'] for c in cs], MARKS[k % len(MARKS)], color=COLOURS[k % len(COLOURS)], ms=7, alpha=0.85, label=v)
-    ax.set(xlabel='PSNR on fresh games (dB)', ylabel=f'{thing} recall (%)', ylim=(-4, 104)); ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+        ax.plot(
+            [c['fresh']['psnr']['value'] for c in cs],
+            [100 * c['fresh'][thing]['value'] for c in cs],
+            MARKS[k % len(MARKS)],
+            color=COLOURS[k % len(COLOURS)],
+            ms=7,
+            alpha=0.85,
+            label=v,
+        )
+    ax.set(xlabel='PSNR on fresh games (dB)', ylabel=f'{thing} recall (%)', ylim=(-4, 104))
+    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     return fig
 
-def plot_recall_in_time(
-    cells:dict,
-    thing='ball'
-):              # the figure
+
+def plot_recall_in_time(cells: dict, thing='ball'):  # the figure
     "Recall against minutes of training on one core, a line for each training seed."
     figure_style()
     fig, ax = plt.subplots(figsize=(7.4, 3.2))
     for k, (v, cs) in enumerate(cells.items()):
-        style, colour = ('-', '--', ':')[k//len(COLOURS) % 3], COLOURS[k % len(COLOURS)]
+        style, colour = ('-', '--', ':')[k // len(COLOURS) % 3], COLOURS[k % len(COLOURS)]
         for i, c in enumerate(cs):
-            minutes = [0] + [r['seconds']/60 for r in c['curve']]
-            recall = [0] + [100*r[thing] for r in c['curve']]
+            minutes = [0] + [r['seconds'] / 60 for r in c['curve']]
+            recall = [0] + [100 * r[thing] for r in c['curve']]
             ax.plot(minutes, recall, ls=style, lw=1, color=colour, label=v if i == 0 else None)
-    ax.set(xlabel='minutes of one core', ylabel=f'{thing} recall (%)', ylim=(-4, 104)); ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+    ax.set(xlabel='minutes of one core', ylabel=f'{thing} recall (%)', ylim=(-4, 104))
+    ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     return fig

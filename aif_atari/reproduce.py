@@ -24,17 +24,20 @@ from .agent import PlayConfig, play_games
 from .rgm_figures import FIGURES, make_figure
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
-def quick()->TrainVAEConfig:
+def quick() -> TrainVAEConfig:
     "Small enough to wait for, large enough to watch it learn: 30 episodes, 12 epochs."
     return TrainVAEConfig(num_episodes=30, epochs=12)
 
-def founding_quick()->TrainVAEConfig:
+
+def founding_quick() -> TrainVAEConfig:
     "The founding project's quick run: 5 episodes, 10 epochs."
     return TrainVAEConfig(num_episodes=5, epochs=10)
 
-def full()->TrainVAEConfig:
+
+def full() -> TrainVAEConfig:
     "The founding project's full run: 100 episodes, 100 epochs; sixteen games at once, as in the committed result."
     return TrainVAEConfig(num_episodes=100, epochs=100, num_envs=16)
+
 
 PRESETS = dict(quick=quick, founding_quick=founding_quick, full=full)
 FOUNDING = {'quick run': dict(mse=0.000839, psnr=30.76, accuracy=0.9899), 'full run': dict(psnr=34.41, accuracy=0.9952)}
@@ -43,56 +46,96 @@ FOUNDING = {'quick run': dict(mse=0.000839, psnr=30.76, accuracy=0.9899), 'full 
 @dataclass
 class ReproduceConfig:
     # quick (under 3 minutes on two cores), founding_quick (1 minute) or full (under an hour)
-    preset:Annotated[str, OneOf(PRESETS)] = 'quick'
-    env_name:str = 'Breakout'           # the game
-    seeds:str = '42'                    # one run per seed: 42 or 42,43,44
-    output_dir:str = ''                 # where all goes; by default outputs/ and the preset's name
-    figure:Annotated[str, OneOf(('', *FIGURES))] = ''  # make this figure of the paper in place of all else
-    results_dir:str = ''                # also write the numbers to vae_PRESET.json here; nowhere by default
-    device:str = 'auto'                 # auto, cpu, cuda or mps
+    preset: Annotated[str, OneOf(PRESETS)] = 'quick'
+    env_name: str = 'Breakout'  # the game
+    seeds: str = '42'  # one run per seed: 42 or 42,43,44
+    output_dir: str = ''  # where all goes; by default outputs/ and the preset's name
+    figure: Annotated[str, OneOf(('', *FIGURES))] = ''  # make this figure of the paper in place of all else
+    results_dir: str = ''  # also write the numbers to vae_PRESET.json here; nowhere by default
+    device: str = 'auto'  # auto, cpu, cuda or mps
 
 # %% ../nbs/reproduce.ipynb #25302831
 def run_seed(
-    cfg:TrainVAEConfig  # what to train and where
-)->dict:                # results, minutes, the held-out error of each epoch, and the run folder
+    cfg: TrainVAEConfig,  # what to train and where
+) -> dict:  # results, minutes, the held-out error of each epoch, and the run folder
     "Train and evaluate one VAE, reusing what is done."
     vae, log = train_vae(cfg)
-    folder, want = Path(cfg.output_dir), EvalVAEConfig(env_name=cfg.env_name, model_path=str(Path(cfg.output_dir)/'final_model.pt'), device=cfg.device)
-    file = folder/'evaluation'/'metrics.json'
+    folder, want = (
+        Path(cfg.output_dir),
+        EvalVAEConfig(
+            env_name=cfg.env_name, model_path=str(Path(cfg.output_dir) / 'final_model.pt'), device=cfg.device
+        ),
+    )
+    file = folder / 'evaluation' / 'metrics.json'
     old = read_json(file, 'evaluation') if file.exists() else {}
     if old.get('sha256') == file_hash(want.model_path) and old.get('seed') == want.seed:
-        print(f'Using the evaluation in {file}.'); results = old['results']
-    else: results = evaluate_vae(want)
-    return dict(results=results, minutes=sum(r['seconds'] for r in log)/60, per_second=float(np.median([r['per_second'] for r in log])),
-                held_out_mse=[r['val']['mse'] for r in log], folder=str(folder), sha256=file_hash(want.model_path))
+        print(f'Using the evaluation in {file}.')
+        results = old['results']
+    else:
+        results = evaluate_vae(want)
+    return dict(
+        results=results,
+        minutes=sum(r['seconds'] for r in log) / 60,
+        per_second=float(np.median([r['per_second'] for r in log])),
+        held_out_mse=[r['val']['mse'] for r in log],
+        folder=str(folder),
+        sha256=file_hash(want.model_path),
+    )
 
 # %% ../nbs/reproduce.ipynb #9f00100e
 @torch.no_grad()
 def animation(
-    vae:VAE,
-    eps:Episodes,   # fresh episodes
-    steps=100       # frames of the animation
-)->bytes:           # a GIF's content
+    vae: VAE,
+    eps: Episodes,  # fresh episodes
+    steps=100,  # frames of the animation
+) -> bytes:  # a GIF's content
     "A fresh game beside what the VAE draws of it."
     e = max(eps, key=lambda e: e.rewards.sum()).frames[:steps]
-    r = np.concatenate([to_uint8(vae.reconstruct(to_float(f, next(vae.parameters()).device))) for f in np.array_split(e, max(1, len(e)//50))])
+    r = np.concatenate(
+        [
+            to_uint8(vae.reconstruct(to_float(f, next(vae.parameters()).device)))
+            for f in np.array_split(e, max(1, len(e) // 50))
+        ]
+    )
     return gif_bytes(np.concatenate([e, np.full_like(e[:, :, :4], 255), r], 2))
 
-def _picture(data, mime, caption): return f'<figure><img alt="{html.escape(caption)}" src="data:{mime};base64,{base64.b64encode(data).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+
+def _picture(data, mime, caption):
+    return f'<figure><img alt="{html.escape(caption)}" src="data:{mime};base64,{base64.b64encode(data).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
 
 # %% ../nbs/reproduce.ipynb #a4ea0f49
 def number_rows(
-    runs:dict       # seed -> what `run_seed` gives
-)->list:            # rows of text: what, PSNR, accuracy, PSNR of moving pixels
+    runs: dict,  # seed -> what `run_seed` gives
+) -> list:  # rows of text: what, PSNR, accuracy, PSNR of moving pixels
     "This run's numbers, each beside the linear start and the models that know nothing, and the founding project's."
-    rows, between = [], lambda r, k, scale: f"{scale*r[k]:.2f} ({scale*r[k+'_interval'][0]:.2f} to {scale*r[k+'_interval'][1]:.2f})"
-    names = dict(VAE='this run: VAE', linear='the best linear model, its start', **{'frame before': 'frame before', 'mean frame': 'mean frame'})
+    rows, between = (
+        [],
+        lambda r, k, scale: (
+            f"{scale * r[k]:.2f} ({scale * r[k + '_interval'][0]:.2f} to {scale * r[k + '_interval'][1]:.2f})"
+        ),
+    )
+    names = dict(
+        VAE='this run: VAE',
+        linear='the best linear model, its start',
+        **{'frame before': 'frame before', 'mean frame': 'mean frame'},
+    )
     for name, title in names.items():
         for i, (seed, run) in enumerate(runs.items()):
             if name in run['results'] and (i == 0 or name in ('VAE', 'linear')):
                 r = run['results'][name]
-                rows.append([f'{title}, seed {seed}' if name in ('VAE', 'linear') else title, between(r, 'psnr', 1), between(r, 'accuracy', 100), between(r, 'psnr_moving', 1)])
-    return rows + [[f'founding project, {name}', f"{f['psnr']:.2f}", f"{100*f['accuracy']:.2f}", 'not measured'] for name, f in FOUNDING.items()]
+                rows.append(
+                    [
+                        f'{title}, seed {seed}' if name in ('VAE', 'linear') else title,
+                        between(r, 'psnr', 1),
+                        between(r, 'accuracy', 100),
+                        between(r, 'psnr_moving', 1),
+                    ]
+                )
+    return rows + [
+        [f'founding project, {name}', f"{f['psnr']:.2f}", f"{100 * f['accuracy']:.2f}", 'not measured']
+        for name, f in FOUNDING.items()
+    ]
+
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;width:100%}td,th{padding:.35rem .6rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}
@@ -101,81 +144,142 @@ tr.ours{font-weight:600}figure{margin:2rem 0}img{max-width:100%;background:#fff}
 
 # %% ../nbs/reproduce.ipynb #a9e17002
 def agent_plays(
-    env_name:str,
-    folder,         # where to write play.gif and play.json, or to find them
-    **changes       # of `PlayConfig`
-)->dict:            # `returns`, `lengths` and the `gif`; None where no agent ships for the game
+    env_name: str,
+    folder,  # where to write play.gif and play.json, or to find them
+    **changes,  # of `PlayConfig`
+) -> dict:  # `returns`, `lengths` and the `gif`; None where no agent ships for the game
     "A game of the agent that ships, reusing what is done."
     name = find_game(env_name)[1]
-    try: path = pretrained_path(name, 'Mind')
-    except InputError: print(f'No trained agent ships for {env_name}, so none plays here.'); return None
+    try:
+        path = pretrained_path(name, 'Mind')
+    except InputError:
+        print(f'No trained agent ships for {env_name}, so none plays here.')
+        return None
     folder, cfg = Path(folder), PlayConfig(pretrained=name, output_dir=str(folder), **changes)
-    file = folder/'play.json'; old = read_json(file, 'game') if file.exists() else {}
-    if old.get('sha256') == file_hash(path) and old.get('config') == json.loads(json.dumps(asdict(cfg))) and (folder/'play.gif').exists(): print(f'Using the game in {file}.')
-    else: print(f'The agent that ships for {env_name} plays, with weights of its own:', flush=True); play_games(cfg); old = read_json(file)
-    return dict(returns=old['returns'], lengths=old['lengths'], gif=(folder/'play.gif').read_bytes())
+    file = folder / 'play.json'
+    old = read_json(file, 'game') if file.exists() else {}
+    if (
+        old.get('sha256') == file_hash(path)
+        and old.get('config') == json.loads(json.dumps(asdict(cfg)))
+        and (folder / 'play.gif').exists()
+    ):
+        print(f'Using the game in {file}.')
+    else:
+        print(f'The agent that ships for {env_name} plays, with weights of its own:', flush=True)
+        play_games(cfg)
+        old = read_json(file)
+    return dict(returns=old['returns'], lengths=old['lengths'], gif=(folder / 'play.gif').read_bytes())
 
-def agent_section(env_name, played)->str:
+
+def agent_section(env_name, played) -> str:
     "The agent's game as a part of the page."
-    if played is None: return f'<h2>The agent</h2><p>No trained agent ships for {html.escape(env_name)}; <code>aif_train_agent</code> trains one.</p>'
+    if played is None:
+        return f'<h2>The agent</h2><p>No trained agent ships for {html.escape(env_name)}; <code>aif_train_agent</code> trains one.</p>'
     said = f"The agent that ships with the package plays a game of {env_name}: {played['returns'][0]:g} points in {played['lengths'][0]} steps. Left, the game; in the middle, what its VAE makes of it; right, what it had imagined eight frames before."
-    return f'<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; <code>aif_train_agent</code> trains one.</p>' + _picture(played['gif'], 'image/gif', said)
+    return (
+        f'<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; <code>aif_train_agent</code> trains one.</p>'
+        + _picture(played['gif'], 'image/gif', said)
+    )
 
 # %% ../nbs/reproduce.ipynb #b390e757
 def write_report(
-    path,       # HTML file to write
-    preset:str,
-    env_name:str,
-    runs:dict,  # seed -> what `run_seed` gives
-    played=None # what `agent_plays` gives
+    path,  # HTML file to write
+    preset: str,
+    env_name: str,
+    runs: dict,  # seed -> what `run_seed` gives
+    played=None,  # what `agent_plays` gives
 ):
     "One self-contained page: a table, an animation and the figures."
-    run = next(iter(runs.values())); folder = Path(run['folder'])
-    vae, eps = load_vae(folder/'final_model.pt'), play(CollectConfig(env_name, num_episodes=4, seed=1_000_042), progress=False)
-    table = ''.join(f'<tr{" class=ours" if r[0].startswith("this run") else ""}>' + ''.join(f'<td>{html.escape(c)}</td>' for c in r) + '</tr>' for r in number_rows(runs))
-    pictures = [('evaluation/reconstructions', 'Fresh frames, what the VAE draws, and its error, five times brightened. A bright dot in the error is a ball that was not drawn.'),
-                ('training_curves', 'Free energy and its parts over training, on training and held-out episodes.'),
-                ('evaluation/latent_space', 'The latent space of fresh frames in its two principal directions.'),
-                ('evaluation/latent_dimensions', 'What each latent dimension carries.'), ('evaluation/prior_samples', 'Drawn from the prior: the model dreams single frames.')]
+    run = next(iter(runs.values()))
+    folder = Path(run['folder'])
+    vae, eps = (
+        load_vae(folder / 'final_model.pt'),
+        play(CollectConfig(env_name, num_episodes=4, seed=1_000_042), progress=False),
+    )
+    table = ''.join(
+        f'<tr{" class=ours" if r[0].startswith("this run") else ""}>'
+        + ''.join(f'<td>{html.escape(c)}</td>' for c in r)
+        + '</tr>'
+        for r in number_rows(runs)
+    )
+    pictures = [
+        (
+            'evaluation/reconstructions',
+            'Fresh frames, what the VAE draws, and its error, five times brightened. A bright dot in the error is a ball that was not drawn.',
+        ),
+        ('training_curves', 'Free energy and its parts over training, on training and held-out episodes.'),
+        ('evaluation/latent_space', 'The latent space of fresh frames in its two principal directions.'),
+        ('evaluation/latent_dimensions', 'What each latent dimension carries.'),
+        ('evaluation/prior_samples', 'Drawn from the prior: the model dreams single frames.'),
+    ]
     about = provenance()
-    write_text(path, f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>aif_atari: {preset} run on {html.escape(env_name)}</title><style>{STYLE}</style>
+    write_text(
+        path,
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>aif_atari: {preset} run on {html.escape(env_name)}</title><style>{STYLE}</style>
 <h1>What the VAE learned of {html.escape(env_name)}</h1>
 <p>The <b>{preset}</b> preset: random play, a variational autoencoder, and a look at what it sees, on games that it never trained on. Intervals are 95 %, over episodes. Training took {run['minutes']:.1f} minutes on {html.escape(about['processor'])}.</p>
 <div class="scroll"><table><tr><th></th><th>PSNR, dB</th><th>within 0.1, %</th><th>PSNR of moving pixels, dB</th></tr>{table}</table></div>
 <p>Compare with the mean frame and the frame before, which know nothing: a high PSNR alone says little, and the moving pixels are what a player needs.</p>
 {_picture(animation(vae, eps), 'image/gif', 'A fresh game (left) and what the VAE makes of it (right). Watch the ball.')}
-{''.join(_picture((folder/f'{n}.png').read_bytes(), 'image/png', c) for n, c in pictures)}
+{''.join(_picture((folder / f'{n}.png').read_bytes(), 'image/png', c) for n, c in pictures)}
 {agent_section(env_name, played)}
-<p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""")
+<p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""",
+    )
 
 # %% ../nbs/reproduce.ipynb #d48cb2ad
-def check_seeds(seeds): check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', seeds), f'seeds should look like 42 or 42,43, not {seeds!r}.')
+def check_seeds(seeds):
+    check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', seeds), f'seeds should look like 42 or 42,43, not {seeds!r}.')
 
-def reproduce_figure(cfg)->dict:
+
+def reproduce_figure(cfg) -> dict:
     "One of the paper's Atari figures, by chapter 06b, from the first of the seeds: a picture and its numbers."
-    check_seeds(cfg.seeds); start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
+    check_seeds(cfg.seeds)
+    start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
     numbers = make_figure(cfg.figure, out, int(cfg.seeds.split(',')[0]))
-    for name, value in numbers.items(): print(f'{name:<24}{value}')
-    print(f'Done in {time.perf_counter()-start:.0f} seconds. Open {out/f"figure_{cfg.figure}.png"}')
+    for name, value in numbers.items():
+        print(f'{name:<24}{value}')
+    print(f'Done in {time.perf_counter() - start:.0f} seconds. Open {out / f"figure_{cfg.figure}.png"}')
     return numbers
+
 
 def reproduce(cfg):
     "Run the whole pipeline, chapter by chapter: play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
     start = time.perf_counter()
     check_bounds(cfg)
-    if cfg.figure: return reproduce_figure(cfg)
-    find_game(cfg.env_name); find_device(cfg.device)
+    if cfg.figure:
+        return reproduce_figure(cfg)
+    find_game(cfg.env_name)
+    find_device(cfg.device)
     check_seeds(cfg.seeds)
     out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
-    if cfg.results_dir: check_folder(cfg.results_dir)
+    if cfg.results_dir:
+        check_folder(cfg.results_dir)
     for seed in cfg.seeds.split(','):
         print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
-        runs[seed] = run_seed(replace(PRESETS[cfg.preset](), env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out/f'seed_{seed}')))
-    write_report(out/'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out/'agent'))
+        runs[seed] = run_seed(
+            replace(
+                PRESETS[cfg.preset](),
+                env_name=cfg.env_name,
+                seed=int(seed),
+                device=cfg.device,
+                output_dir=str(out / f'seed_{seed}'),
+            )
+        )
+    write_report(out / 'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out / 'agent'))
     if cfg.results_dir:
         kept = {s: {k: v for k, v in r.items() if k != 'folder'} for s, r in runs.items()}
-        write_json(Path(cfg.results_dir)/f'vae_{cfg.preset}.json', dict(env_name=cfg.env_name, settings=asdict(PRESETS[cfg.preset]()), founding=FOUNDING, runs=kept, **provenance()))
-    print(f'\nDone in {(time.perf_counter()-start)/60:.1f} minutes. Open {out/"report.html"}')
+        write_json(
+            Path(cfg.results_dir) / f'vae_{cfg.preset}.json',
+            dict(
+                env_name=cfg.env_name,
+                settings=asdict(PRESETS[cfg.preset]()),
+                founding=FOUNDING,
+                runs=kept,
+                **provenance(),
+            ),
+        )
+    print(f'\nDone in {(time.perf_counter() - start) / 60:.1f} minutes. Open {out / "report.html"}')
     return runs
+
 
 aif_reproduce = command(ReproduceConfig, 'aif_reproduce')(reproduce)

@@ -19,22 +19,26 @@ from .core import *
 # %% ../nbs/06_rgm.ipynb #75f556f6
 ROWS, COLS = 12, 9
 
+
 class ToyPong:
     "A ball in a box and a paddle on the first row. A state is (ball row, ball column, its two directions, paddle column)."
+
     start, paddle_row, actions = (1, 1, 1, 1, 0), 0, ('left', 'stay', 'right')
     values = ('ball', 'paddle, left', 'paddle, centre', 'paddle, right', 'background')
 
-    def step(self,
-        s,          # (n, 5) states of n games
-        a,          # (n,) actions 0 to 2
-        rng=None    # not used: this game knows no chance
-    )->np.ndarray:  # (n, 5)
+    def step(
+        self,
+        s,  # (n, 5) states of n games
+        a,  # (n,) actions 0 to 2
+        rng=None,  # not used: this game knows no chance
+    ) -> np.ndarray:  # (n, 5)
         "One step of n games."
         y, x, dy, dx, p = s.T
-        dy = np.where(y == 0, 1, np.where(y == ROWS-1, -1, dy)); dx = np.where(x == 0, 1, np.where(x == COLS-1, -1, dx))
-        return np.stack([y+dy, x+dx, dy, dx, np.clip(p + a - 1, 0, COLS-1)], 1)
+        dy = np.where(y == 0, 1, np.where(y == ROWS - 1, -1, dy))
+        dx = np.where(x == 0, 1, np.where(x == COLS - 1, -1, dx))
+        return np.stack([y + dy, x + dx, dy, dx, np.clip(p + a - 1, 0, COLS - 1)], 1)
 
-    def see(self, s)->np.ndarray:
+    def see(self, s) -> np.ndarray:
         "The screens of n games: (n, 12, 9) uint8. The paddle hides the ball."
         o, i, (y, x, _, _, p) = np.full((len(s), ROWS, COLS), 4, np.uint8), np.arange(len(s)), s.T
         o[i, y, x] = 0
@@ -43,99 +47,135 @@ class ToyPong:
             o[i[on], 0, (p + d)[on]] = 2 + d
         return o
 
-    def hit(self, s): return (s[:, 0] == 0) & (s[:, 1] == s[:, 4])
-    def miss(self, s): return (s[:, 0] == 0) & (s[:, 1] != s[:, 4])
+    def hit(self, s):
+        return (s[:, 0] == 0) & (s[:, 1] == s[:, 4])
+
+    def miss(self, s):
+        return (s[:, 0] == 0) & (s[:, 1] != s[:, 4])
 
 # %% ../nbs/06_rgm.ipynb #0245d7fb
 class ToyBreakout:
     "Three rows of targets, a ball, and a paddle on the last row. A state is (ball row, ball column, its two directions, paddle column, rows of targets left)."
-    start, paddle_row, actions = (4, 3, 1, -1, 3, 3), ROWS-1, ('left', 'stay', 'right')
+
+    start, paddle_row, actions = (4, 3, 1, -1, 3, 3), ROWS - 1, ('left', 'stay', 'right')
     values = ('paddle', 'ball', 'golden target', 'grey target', 'background')
     gold = np.abs(np.arange(COLS) - 3.5) > 1
 
-    def step(self, s, a, rng)->np.ndarray:
+    def step(self, s, a, rng) -> np.ndarray:
         "One step of n games; `rng` places the ball after a miss or a reset."
         y, x, dy, dx, p, h = s.T
         hit, miss = self.hit(s), self.miss(s)
         reset = (y == 1) & (dy == -1) & self.gold[x]
-        dy = np.where(y == ROWS-1, -1, np.where(y <= h, 1, dy)); dx = np.where(x == 0, 1, np.where(x == COLS-1, -1, dx))
-        h = np.where(reset, 3, np.where(hit, np.maximum(h-1, 1), h))
-        new = np.stack([y+dy, x+dx, dy, dx, (p + a - 1) % COLS, h], 1)
-        again = np.tile(self.start, (len(s), 1)); again[:, 1] += rng.integers(-1, 2, len(s)); again[:, 5] = h
+        dy = np.where(y == ROWS - 1, -1, np.where(y <= h, 1, dy))
+        dx = np.where(x == 0, 1, np.where(x == COLS - 1, -1, dx))
+        h = np.where(reset, 3, np.where(hit, np.maximum(h - 1, 1), h))
+        new = np.stack([y + dy, x + dx, dy, dx, (p + a - 1) % COLS, h], 1)
+        again = np.tile(self.start, (len(s), 1))
+        again[:, 1] += rng.integers(-1, 2, len(s))
+        again[:, 5] = h
         return np.where((miss | reset)[:, None], again, new)
 
-    def see(self, s)->np.ndarray:
+    def see(self, s) -> np.ndarray:
         "The screens of n games: (n, 12, 9) uint8. The ball is drawn over all else."
         o, i, (y, x, _, _, p, h) = np.full((len(s), ROWS, COLS), 4, np.uint8), np.arange(len(s)), s.T
-        o[i, ROWS-1, p] = 0
-        for k in range(3): o[h > k, k] = np.where(self.gold, 2, 3)
+        o[i, ROWS - 1, p] = 0
+        for k in range(3):
+            o[h > k, k] = np.where(self.gold, 2, 3)
         o[i, y, x] = 1
         return o
 
-    def hit(self, s): return (s[:, 0] == s[:, 5]) & (s[:, 2] == -1)
-    def miss(self, s): return (s[:, 0] == ROWS-1) & (s[:, 1] != s[:, 4])
+    def hit(self, s):
+        return (s[:, 0] == s[:, 5]) & (s[:, 2] == -1)
+
+    def miss(self, s):
+        return (s[:, 0] == ROWS - 1) & (s[:, 1] != s[:, 4])
+
 
 TOYS = dict(pong=ToyPong(), breakout=ToyBreakout())
 
 # %% ../nbs/06_rgm.ipynb #e7e3f13b
 class ToyGames(gym.vector.VectorEnv):
     "The paper's Pong or Breakout as a Gymnasium vector environment, all games in step."
+
     metadata = dict(render_modes=['rgb_array'], autoreset_mode=gym.vector.AutoresetMode.DISABLED)
-    def __init__(self,
-        name='pong',    # or breakout
-        num_envs=1
+
+    def __init__(
+        self,
+        name='pong',  # or breakout
+        num_envs=1,
     ):
         self.game, self.num_envs = TOYS[one_of(name, list(TOYS), 'toy game')], num_envs
-        self.single_observation_space, self.single_action_space = gym.spaces.Box(0, 4, (ROWS, COLS), np.uint8), gym.spaces.Discrete(3)
+        self.single_observation_space, self.single_action_space = (
+            gym.spaces.Box(0, 4, (ROWS, COLS), np.uint8),
+            gym.spaces.Discrete(3),
+        )
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
 
-    def _info(self): return dict(hit=self.game.hit(self.s), miss=self.game.miss(self.s))
+    def _info(self):
+        return dict(hit=self.game.hit(self.s), miss=self.game.miss(self.s))
+
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.s = np.tile(self.game.start, (self.num_envs, 1))
         return self.game.see(self.s), self._info()
+
     def step(self, actions):
         a = np.asarray(actions)
-        check(a.shape == (self.num_envs,) and np.isin(a, (0, 1, 2)).all(), f'actions should be {self.num_envs} numbers 0, 1 or 2, not {actions!r}.')
+        check(
+            a.shape == (self.num_envs,) and np.isin(a, (0, 1, 2)).all(),
+            f'actions should be {self.num_envs} numbers 0, 1 or 2, not {actions!r}.',
+        )
         self.s = self.game.step(self.s, a, self.np_random)
         info, no = self._info(), np.zeros(self.num_envs, bool)
         return self.game.see(self.s), info['hit'].astype(float), no, no.copy(), info
-    def render(self): return paint(self.game, self.game.see(self.s))
+
+    def render(self):
+        return paint(self.game, self.game.see(self.s))
 
 # %% ../nbs/06_rgm.ipynb #ea9b92a2
 def _sprites(game, size=32):
     "(5, size, size, 3) floats in [0, 1], drawn by a few formulas."
-    y, x = (np.mgrid[:size, :size] + 0.5)/size*2 - 1
-    tone = lambda mask, rgb, light=1: np.where(mask, light, 0)[..., None]*np.array(rgb)
-    ball = tone(x**2 + y**2 < 0.75, (0.95, 0.95, 0.9), 1 - 0.45*np.hypot(x + 0.3, y + 0.3))
-    bat = lambda inside: tone(inside & (np.abs(y) < 0.45), (0.9, 0.5, 0.2), 1 - 0.5*np.abs(y))
-    target = lambda rgb: tone(np.maximum(np.abs(x), np.abs(y)) < 0.9, rgb, 1 - 0.35*np.maximum(np.abs(x), np.abs(y))**4)
+    y, x = (np.mgrid[:size, :size] + 0.5) / size * 2 - 1
+    tone = lambda mask, rgb, light=1: np.where(mask, light, 0)[..., None] * np.array(rgb)
+    ball = tone(x**2 + y**2 < 0.75, (0.95, 0.95, 0.9), 1 - 0.45 * np.hypot(x + 0.3, y + 0.3))
+    bat = lambda inside: tone(inside & (np.abs(y) < 0.45), (0.9, 0.5, 0.2), 1 - 0.5 * np.abs(y))
+    target = lambda rgb: tone(
+        np.maximum(np.abs(x), np.abs(y)) < 0.9, rgb, 1 - 0.35 * np.maximum(np.abs(x), np.abs(y)) ** 4
+    )
     dark = np.zeros((size, size, 3))
     pong = [ball, bat(x > -0.7), bat(x < 2), bat(x < 0.7), dark]
-    breakout = [tone((np.abs(y) < 0.35) & (np.abs(x) < 0.9), (0.85, 0.2, 0.15)), ball, target((0.95, 0.7, 0.15)), target((0.6, 0.6, 0.65)), dark]
+    breakout = [
+        tone((np.abs(y) < 0.35) & (np.abs(x) < 0.9), (0.85, 0.2, 0.15)),
+        ball,
+        target((0.95, 0.7, 0.15)),
+        target((0.6, 0.6, 0.65)),
+        dark,
+    ]
     return np.stack(pong if game.paddle_row == 0 else breakout)
 
+
 def paint(
-    game,       # a ToyPong or ToyBreakout
-    o,          # (..., 12, 9) integer screens, or (..., 12, 9, 5) probabilities
-    size=32     # pixels a sprite is wide
-)->np.ndarray:  # (..., 12*size, 9*size, 3) floats in [0, 1]
+    game,  # a ToyPong or ToyBreakout
+    o,  # (..., 12, 9) integer screens, or (..., 12, 9, 5) probabilities
+    size=32,  # pixels a sprite is wide
+) -> np.ndarray:  # (..., 12*size, 9*size, 3) floats in [0, 1]
     "Screens, or beliefs about screens, as RGB images."
     o = np.asarray(o)
     p = np.eye(5)[o] if o.shape[-1] == COLS else o
     image = np.einsum('...yxk,kabc->...yaxbc', p, _sprites(game, size))
-    return image.reshape(*image.shape[:-5], ROWS*size, COLS*size, 3)
+    return image.reshape(*image.shape[:-5], ROWS * size, COLS * size, 3)
 
 # %% ../nbs/06_rgm.ipynb #b290e833
 @dataclass
 class Selected:
     "Play that leads from hit to hit."
-    o:np.ndarray    # (T, 12, 9) uint8 screens
-    r:np.ndarray    # (T,) bool, a hit
-    a:np.ndarray    # (T,) the action after each screen
-    tries:int       # how many were made
-    seen:int        # frames of all tries
+
+    o: np.ndarray  # (T, 12, 9) uint8 screens
+    r: np.ndarray  # (T,) bool, a hit
+    a: np.ndarray  # (T,) the action after each screen
+    tries: int  # how many were made
+    seen: int  # frames of all tries
 
 # %% ../nbs/06_rgm.ipynb #ca6f8b04
 def random_tries(game, start, n, length, rng, hold=2):
@@ -143,150 +183,195 @@ def random_tries(game, start, n, length, rng, hold=2):
     s, a = np.repeat(start[None], n, 0), rng.integers(3, size=n)
     states, actions = [], []
     for _ in range(length):
-        states.append(s); actions.append(a)
+        states.append(s)
+        actions.append(a)
         s = game.step(s, a, rng)
-        a = np.where(rng.random(n) < 1/hold, rng.integers(3, size=n), a)
+        a = np.where(rng.random(n) < 1 / hold, rng.integers(3, size=n), a)
     return np.stack(states), np.stack(actions)
 
 # %% ../nbs/06_rgm.ipynb #8def07a0
 def select_play(
-    game,           # a ToyPong or ToyBreakout
-    frames:int,     # T, how many to select
+    game,  # a ToyPong or ToyBreakout
+    frames: int,  # T, how many to select
     seed=0,
-    length=4*(ROWS + 2),    # of a try, frames
-    max_tries=1_000_000     # after so many in vain, give up
-)->Selected:
+    length=4 * (ROWS + 2),  # of a try, frames
+    max_tries=1_000_000,  # after so many in vain, give up
+) -> Selected:
     "Random play in tries; what leads from hit to hit without a miss is kept (Friston et al. 2024, 'Games and attractors')."
     check(frames >= 1, f'frames must be at least 1, not {frames}.')
     rng, start, kept, tries, n, vain = np.random.default_rng(seed), np.array(game.start), [], 0, 0, 0
-    first = lambda event, s: np.where((e := event(s.reshape(-1, s.shape[-1])).reshape(s.shape[:2])).any(0), e.argmax(0), length)
+    first = lambda event, s: np.where(
+        (e := event(s.reshape(-1, s.shape[-1])).reshape(s.shape[:2])).any(0), e.argmax(0), length
+    )
     while n < frames:
         s, a = random_tries(game, start, 64, length, rng)
-        hit = first(game.hit, s); good = (hit < length-1) & (hit < first(game.miss, s))
+        hit = first(game.hit, s)
+        good = (hit < length - 1) & (hit < first(game.miss, s))
         k = int(good.argmax()) if good.any() else -1
-        tries += k + 1 if k >= 0 else 64; vain = 0 if k >= 0 else vain + 64
+        tries += k + 1 if k >= 0 else 64
+        vain = 0 if k >= 0 else vain + 64
         check(vain < max_tries, f'No try in {vain} led to a hit: there is no play to select.')
-        if k >= 0: t = hit[k]; kept.append((s[:t+1, k], a[:t+1, k])); start = s[t+1, k]; n += t+1
+        if k >= 0:
+            t = hit[k]
+            kept.append((s[: t + 1, k], a[: t + 1, k]))
+            start = s[t + 1, k]
+            n += t + 1
     s, a = (np.concatenate(x)[:frames] for x in zip(*kept))
-    return Selected(game.see(s), game.hit(s), a, tries, tries*length)
+    return Selected(game.see(s), game.hit(s), a, tries, tries * length)
 
 # %% ../nbs/06_rgm.ipynb #981984b4
 def tiles(
-    space   # shape of a level's locations, such as (12, 9)
-):          # list of index arrays, one a tile, and the shape of the tiles' own grid
+    space,  # shape of a level's locations, such as (12, 9)
+):  # list of index arrays, one a tile, and the shape of the tiles' own grid
     "Cut a grid of any dimension into tiles: three long where three divides the side, else two."
     label, grid = np.zeros(space, int), []
     for axis, n in enumerate(space):
         side = 3 if n % 3 == 0 else min(2, n)
-        grid.append(-(-n//side))
-        label = label*grid[-1] + (np.arange(n)//side).reshape([-1 if i == axis else 1 for i in range(len(space))])
-    return [np.flatnonzero(label.ravel() == g) for g in range(label.max()+1)], tuple(grid)
+        grid.append(-(-n // side))
+        label = label * grid[-1] + (np.arange(n) // side).reshape([-1 if i == axis else 1 for i in range(len(space))])
+    return [np.flatnonzero(label.ravel() == g) for g in range(label.max() + 1)], tuple(grid)
 
 # %% ../nbs/06_rgm.ipynb #47f0ba3b
 def unique_rows(
-    rows        # (T, M) integers, at least 0
-):              # first (S,), where each new row comes first; which (T,), the number of each row's kind
+    rows,  # (T, M) integers, at least 0
+):  # first (S,), where each new row comes first; which (T,), the number of each row's kind
     "The different rows of a table, numbered by first appearance."
     code, size = np.zeros(len(rows), np.int64), 1
     for column in rows.T:
         k = int(column.max()) + 1
-        if size*k >= 2**62: code = np.unique(code, return_inverse=True)[1]; size = int(code.max()) + 1
-        code, size = code*k + column, size*k
+        if size * k >= 2**62:
+            code = np.unique(code, return_inverse=True)[1]
+            size = int(code.max()) + 1
+        code, size = code * k + column, size * k
     _, first, which = np.unique(code, return_index=True, return_inverse=True)
-    order = np.argsort(first); rank = np.empty_like(order); rank[order] = np.arange(len(order))
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
     return first[order], rank[which]
 
 # %% ../nbs/06_rgm.ipynb #f89d69e5
 @dataclass
 class Group:
     "A group of locations with its states and paths. The tables hold where the ones of A and B are."
-    sees:np.ndarray     # (k,) the locations of the level below that it sees
-    A:np.ndarray        # (S, M) outcome of each state in each of M modalities
-    B:np.ndarray        # (S, U) state that follows on each path, -1 where none was seen
+
+    sees: np.ndarray  # (k,) the locations of the level below that it sees
+    A: np.ndarray  # (S, M) outcome of each state in each of M modalities
+    B: np.ndarray  # (S, U) state that follows on each path, -1 where none was seen
+
 
 def learn_group(
-    sees,       # (k,) its locations
-    rows        # (T, M) what it sees over time, integers
-):              # the Group; states s (T,); paths u (T-1,)
+    sees,  # (k,) its locations
+    rows,  # (T, M) what it sees over time, integers
+):  # the Group; states s (T,); paths u (T-1,)
     "Every combination becomes a state; the n-th new successor of a state is its n-th path (Friston et al. 2024, Algorithm 1)."
     first, s = unique_rows(rows)
     at, pair = unique_rows(np.stack([s[:-1], s[1:]], 1))
-    before, after = s[at], s[at+1]
-    order = np.argsort(before, kind='stable'); begins = np.searchsorted(before[order], before[order])
-    u = np.empty_like(order); u[order] = np.arange(len(order)) - begins        # the rank of a step among those from the same state
-    B = np.full((len(first), u.max()+1), -1); B[before, u] = after
+    before, after = s[at], s[at + 1]
+    order = np.argsort(before, kind='stable')
+    begins = np.searchsorted(before[order], before[order])
+    u = np.empty_like(order)
+    u[order] = np.arange(len(order)) - begins  # the rank of a step among those from the same state
+    B = np.full((len(first), u.max() + 1), -1)
+    B[before, u] = after
     return Group(sees, rows[first], B), s, u[pair]
 
 # %% ../nbs/06_rgm.ipynb #920c2f4b
 @dataclass
 class RGM:
     "A renormalising generative model: its groups, level by level, lowest first."
-    space:tuple     # shape of one outcome in space, such as (12, 9)
-    K:int           # values that a location can take
-    levels:list     # levels[n][g] is a Group
-    @property
-    def span(self): return 2**(len(self.levels) - 1)    # frames that a state of the highest level stands for
-    @property
-    def top(self): return self.levels[-1][0]            # the one group of the highest level
 
-def check_outcomes(o, K=None)->np.ndarray:
+    space: tuple  # shape of one outcome in space, such as (12, 9)
+    K: int  # values that a location can take
+    levels: list  # levels[n][g] is a Group
+
+    @property
+    def span(self):
+        return 2 ** (len(self.levels) - 1)  # frames that a state of the highest level stands for
+
+    @property
+    def top(self):
+        return self.levels[-1][0]  # the one group of the highest level
+
+
+def check_outcomes(o, K=None) -> np.ndarray:
     "Integers from 0 to K-1, time first, or an `InputError`."
     o = np.asarray(o)
-    check(o.ndim >= 1 and o.size and o.dtype.kind in 'iu', f'outcomes should be integers, time first, not an array of type {o.dtype} and shape {o.shape}.')
-    check(o.min() >= 0 and (K is None or o.max() < K), f'outcomes should lie between 0 and {"K-1" if K is None else K-1}, but they go from {o.min()} to {o.max()}.')
+    check(
+        o.ndim >= 1 and o.size and o.dtype.kind in 'iu',
+        f'outcomes should be integers, time first, not an array of type {o.dtype} and shape {o.shape}.',
+    )
+    check(
+        o.min() >= 0 and (K is None or o.max() < K),
+        f'outcomes should lie between 0 and {"K-1" if K is None else K - 1}, but they go from {o.min()} to {o.max()}.',
+    )
     return o if o.ndim > 1 else o[:, None]
 
 # %% ../nbs/06_rgm.ipynb #35d49435
 def learn_structure(
-    o,          # (T, ...) integer outcomes, time first, then space of any dimension
-    K=None      # values that a location can take; as many as occur by default
-):              # the RGM, and the events s (T // span,), states of its highest level
+    o,  # (T, ...) integer outcomes, time first, then space of any dimension
+    K=None,  # values that a location can take; as many as occur by default
+):  # the RGM, and the events s (T // span,), states of its highest level
     "Fast structure learning (Friston et al. 2024, Algorithm 1). Frames that don't fill a last event are left out."
-    o = check_outcomes(o, K); space, levels = o.shape[1:], []
-    x = o.reshape(len(o), -1, 1)                # (T, locations, modalities of each)
+    o = check_outcomes(o, K)
+    space, levels = o.shape[1:], []
+    x = o.reshape(len(o), -1, 1)  # (T, locations, modalities of each)
     while True:
-        check(len(x) > 1, f'{len(o)} frames are shorter than a path of level {len(levels)+1}: it takes {2**(len(levels)+1)}.')
+        check(
+            len(x) > 1,
+            f'{len(o)} frames are shorter than a path of level {len(levels) + 1}: it takes {2 ** (len(levels) + 1)}.',
+        )
         sees, space = tiles(space)
         groups, s, u = zip(*(learn_group(i, x[:, i].reshape(len(x), -1)) for i in sees))
-        levels.append(list(groups)); s, u = np.stack(s, 1), np.stack(u, 1)
-        if len(groups) == 1: return RGM(o.shape[1:], int(o.max()) + 1 if K is None else K, levels), s[:, 0]
-        x = np.stack([s[0:len(s)//2*2:2], u[0::2]], 2)      # each pair of steps: where it begins, and its path
+        levels.append(list(groups))
+        s, u = np.stack(s, 1), np.stack(u, 1)
+        if len(groups) == 1:
+            return RGM(o.shape[1:], int(o.max()) + 1 if K is None else K, levels), s[:, 0]
+        x = np.stack([s[0 : len(s) // 2 * 2 : 2], u[0::2]], 2)  # each pair of steps: where it begins, and its path
 
 # %% ../nbs/06_rgm.ipynb #19baedc4
 def unfold(
-    rgm:RGM,
-    s           # (E,) states of the highest level
-)->np.ndarray:  # (E*span, *space) outcomes
+    rgm: RGM,
+    s,  # (E,) states of the highest level
+) -> np.ndarray:  # (E*span, *space) outcomes
     "What a sequence of events looks like, frame by frame."
-    x = np.asarray(s)[:, None]                                                      # (time, groups) states of a level
+    x = np.asarray(s)[:, None]  # (time, groups) states of a level
     for n in reversed(range(len(rgm.levels))):
         o = np.empty((len(x), sum(len(g.sees) for g in rgm.levels[n]), 2 if n else 1), int)
-        for g, states in zip(rgm.levels[n], x.T): o[:, g.sees] = g.A[states].reshape(len(x), len(g.sees), -1)
-        if n == 0: return o.reshape(len(x), *rgm.space)
-        after = np.stack([g.B[o[:, i, 0], o[:, i, 1]] for i, g in enumerate(rgm.levels[n-1])], 1)
-        x = np.stack([o[..., 0], after], 1).reshape(2*len(x), -1)                   # first moment, second moment
+        for g, states in zip(rgm.levels[n], x.T):
+            o[:, g.sees] = g.A[states].reshape(len(x), len(g.sees), -1)
+        if n == 0:
+            return o.reshape(len(x), *rgm.space)
+        after = np.stack([g.B[o[:, i, 0], o[:, i, 1]] for i, g in enumerate(rgm.levels[n - 1])], 1)
+        x = np.stack([o[..., 0], after], 1).reshape(2 * len(x), -1)  # first moment, second moment
 
 # %% ../nbs/06_rgm.ipynb #7ca43000
 def wander(
-    rgm:RGM,
-    events:int,     # how many
-    rng,            # a numpy Generator
-    start=0         # the event to begin with
-)->np.ndarray:      # (events,) states of the highest level
+    rgm: RGM,
+    events: int,  # how many
+    rng,  # a numpy Generator
+    start=0,  # the event to begin with
+) -> np.ndarray:  # (events,) states of the highest level
     "Wander from event to event, on paths drawn at random; from a dead end anywhere."
     s = [start]
     while len(s) < events:
-        after = rgm.top.B[s[-1]]; after = after[after >= 0]
+        after = rgm.top.B[s[-1]]
+        after = after[after >= 0]
         s.append(int(rng.choice(after if len(after) else len(rgm.top.A))))
     return np.array(s)
 
 # %% ../nbs/06_rgm.ipynb #2090b877
 def structure_cost(
-    o,          # (T, ...) integer outcomes
-    repeats=5
-)->dict:        # frames, seconds of one core (the least of the repeats), megabytes (at the peak, above the data), events
+    o,  # (T, ...) integer outcomes
+    repeats=5,
+) -> dict:  # frames, seconds of one core (the least of the repeats), megabytes (at the peak, above the data), events
     "What structure learning costs."
     seconds = []
-    for _ in range(repeats): tick = time.process_time(); rgm, s = learn_structure(o); seconds.append(time.process_time() - tick)
-    tracemalloc.start(); learn_structure(o); peak = tracemalloc.get_traced_memory()[1]; tracemalloc.stop()
-    return dict(frames=len(o), seconds=min(seconds), megabytes=peak/2**20, events=len(rgm.top.A))
+    for _ in range(repeats):
+        tick = time.process_time()
+        rgm, s = learn_structure(o)
+        seconds.append(time.process_time() - tick)
+    tracemalloc.start()
+    learn_structure(o)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return dict(frames=len(o), seconds=min(seconds), megabytes=peak / 2**20, events=len(rgm.top.A))

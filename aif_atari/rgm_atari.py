@@ -30,56 +30,74 @@ from .rgm_figures import *
 
 # %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(
-    x,          # (n, d) points
-    K:int,
+    x,  # (n, d) points
+    K: int,
     rng,
-    steps=25
-)->np.ndarray:  # (K, d) centres
+    steps=25,
+) -> np.ndarray:  # (K, d) centres
     "Lloyd's algorithm from spread-out starts (Arthur and Vassilvitskii 2007)."
     c = x[rng.choice(len(x), 1)]
-    for _ in range(K-1):
-        d = ((x[:, None] - c)**2).sum(2).min(1) + 1e-12
-        c = np.concatenate([c, x[rng.choice(len(x), 1, p=d/d.sum())]])
+    for _ in range(K - 1):
+        d = ((x[:, None] - c) ** 2).sum(2).min(1) + 1e-12
+        c = np.concatenate([c, x[rng.choice(len(x), 1, p=d / d.sum())]])
     for _ in range(steps):
-        k = ((x[:, None] - c)**2).sum(2).argmin(1)
+        k = ((x[:, None] - c) ** 2).sum(2).argmin(1)
         c = np.stack([x[k == i].mean(0) if (k == i).any() else c[i] for i in range(K)])
     return c
 
 # %% ../nbs/06c_rgm_atari.ipynb #815e3803
 class Codebook:
     "K clusters at each place of a VAE's latent grid."
-    def __init__(self, vae:VAE,
-        frames,     # (n, H, W, 3) uint8, to make the clusters from
-        K=8, seed=0
+
+    def __init__(
+        self,
+        vae: VAE,
+        frames,  # (n, H, W, 3) uint8, to make the clusters from
+        K=8,
+        seed=0,
     ):
         self.vae, self.side, rng = vae, vae.cfg.latent_grid, np.random.default_rng(seed)
-        z = self.latents(frames)[np.linspace(0, len(frames)-1, min(2000, len(frames))).astype(int)]
-        self.centres = np.stack([k_means(z[:, i], K, rng) for i in range(z.shape[1])])      # (places, K, d)
+        z = self.latents(frames)[np.linspace(0, len(frames) - 1, min(2000, len(frames))).astype(int)]
+        self.centres = np.stack([k_means(z[:, i], K, rng) for i in range(z.shape[1])])  # (places, K, d)
 
-    def latents(self, frames)->np.ndarray:      # (n, places, d)
-        mu = torch.cat([self.vae.encode(to_float(f))[0] for f in np.array_split(frames, max(1, len(frames)//500))]).detach()
+    def latents(self, frames) -> np.ndarray:  # (n, places, d)
+        mu = torch.cat(
+            [self.vae.encode(to_float(f))[0] for f in np.array_split(frames, max(1, len(frames) // 500))]
+        ).detach()
         return mu.view(len(mu), -1, self.side**2).permute(0, 2, 1).numpy()
-    def codes(self, frames)->np.ndarray:        # (n, side, side) integers below K
+
+    def codes(self, frames) -> np.ndarray:  # (n, side, side) integers below K
         z = self.latents(frames)
-        return np.stack([((z[:, i, None] - c)**2).sum(2).argmin(1) for i, c in enumerate(self.centres)], 1).reshape(-1, self.side, self.side)
+        return np.stack([((z[:, i, None] - c) ** 2).sum(2).argmin(1) for i, c in enumerate(self.centres)], 1).reshape(
+            -1, self.side, self.side
+        )
+
     @torch.no_grad()
-    def draw(self,
-        p       # (n, places, K) probabilities
-    )->np.ndarray:  # (n, H, W, 3) floats
+    def draw(
+        self,
+        p,  # (n, places, K) probabilities
+    ) -> np.ndarray:  # (n, H, W, 3) floats
         z = np.einsum('npk,pkd->ndp', p, self.centres).reshape(len(p), -1)
         return self.vae.draw(torch.as_tensor(z).float()).permute(0, 2, 3, 1).numpy()
 
 # %% ../nbs/06c_rgm_atari.ipynb #bda3775f
 def recognise(
-    rgm:RGM,
-    o           # (T, *space) integers
-)->list:        # [n] (T_n, groups) states by lookup, -1 where a combination was never seen
+    rgm: RGM,
+    o,  # (T, *space) integers
+) -> list:  # [n] (T_n, groups) states by lookup, -1 where a combination was never seen
     "Read frames by the tables alone, without inference."
     x, out = np.asarray(o).reshape(len(o), -1, 1), []
     for level in rgm.levels:
         known = [{row.tobytes(): k for k, row in enumerate(np.int64(g.A))} for g in level]
-        s = np.stack([[k.get(np.ascontiguousarray(row, np.int64).tobytes(), -1) for row in x[:, g.sees].reshape(len(x), -1)] for g, k in zip(level, known)], 1)
-        out.append(s); a, b = s[0:len(s)//2*2:2], s[1::2]
+        s = np.stack(
+            [
+                [k.get(np.ascontiguousarray(row, np.int64).tobytes(), -1) for row in x[:, g.sees].reshape(len(x), -1)]
+                for g, k in zip(level, known)
+            ],
+            1,
+        )
+        out.append(s)
+        a, b = s[0 : len(s) // 2 * 2 : 2], s[1::2]
         goes = [(g.B[i] == j[:, None]) & (i >= 0)[:, None] & (j >= 0)[:, None] for g, i, j in zip(level, a.T, b.T)]
         u = np.stack([np.where(m.any(1), m.argmax(1), -1) for m in goes], 1)
         x = np.stack([a, u], 2)
@@ -87,164 +105,291 @@ def recognise(
 
 # %% ../nbs/06c_rgm_atari.ipynb #8065dc7e
 def forecast(
-    model:DirichletRGM,
-    o,              # (T, *space) integers
-    doubt=1/128
-)->np.ndarray:      # (T, locations, K) probabilities of each frame, given those before
+    model: DirichletRGM,
+    o,  # (T, *space) integers
+    doubt=1 / 128,
+) -> np.ndarray:  # (T, locations, K) probabilities of each frame, given those before
     "One step ahead, event by event."
-    rgm = model.rgm; pi, S, out = any_path(rgm.top.B), len(rgm.top.A), []
-    prior = np.full(S, 1/S)
-    for x in np.asarray(o)[:len(o)//rgm.span*rgm.span].reshape(-1, rgm.span, *rgm.space):
+    rgm = model.rgm
+    pi, S, out = any_path(rgm.top.B), len(rgm.top.A), []
+    prior = np.full(S, 1 / S)
+    for x in np.asarray(o)[: len(o) // rgm.span * rgm.span].reshape(-1, rgm.span, *rgm.space):
         for k in range(rgm.span + 1):
             ell, messages = upward(model, x, np.arange(rgm.span) < k)
             q, z = posterior(prior, ell[-1][0][0])
-            if k < rgm.span: out.append(expected_frames(model, downward(model, q[None], np.array([z]), ell, messages))[k])
+            if k < rgm.span:
+                out.append(expected_frames(model, downward(model, q[None], np.array([z]), ell, messages))[k])
         prior = advance(rgm.top.B, pi, q, doubt)
     return np.stack(out)
 
 # %% ../nbs/06c_rgm_atari.ipynb #67748b85
 def simple_forecasts(
-    train,      # (n, ...) integers, frames in order
-    o,          # (T, ...) integers, of which each frame is predicted from the one before
-    K:int
-)->dict:        # name -> (T, locations, K)
+    train,  # (n, ...) integers, frames in order
+    o,  # (T, ...) integers, of which each frame is predicted from the one before
+    K: int,
+) -> dict:  # name -> (T, locations, K)
     "Marginal, copy last, what follows what at each place, and what followed the most similar two frames."
-    x, y = np.asarray(train).reshape(len(train), -1), np.asarray(o).reshape(len(o), -1); places = np.arange(x.shape[1])
-    marginal = np.eye(K)[x].sum(0) + 1/2; marginal /= marginal.sum(1, keepdims=True)
-    follows = np.full((len(places), K, K), 1/(2*K))
-    for i in places: np.add.at(follows[i], (x[:-1, i], x[1:, i]), 1)
+    x, y = np.asarray(train).reshape(len(train), -1), np.asarray(o).reshape(len(o), -1)
+    places = np.arange(x.shape[1])
+    marginal = np.eye(K)[x].sum(0) + 1 / 2
+    marginal /= marginal.sum(1, keepdims=True)
+    follows = np.full((len(places), K, K), 1 / (2 * K))
+    for i in places:
+        np.add.at(follows[i], (x[:-1, i], x[1:, i]), 1)
     follows /= follows.sum(2, keepdims=True)
     apart = lambda i: (x != y[i]).sum(1)
-    near = [int((apart(t-1)[1:-1] + apart(max(t-2, 0))[:-2]).argmin()) + 2 for t in range(1, len(y))]
-    sure = lambda guess: np.concatenate([marginal[None], 0.99*np.eye(K)[guess] + 0.01/K])
-    return {'marginal': np.repeat(marginal[None], len(y), 0), 'copy last': sure(y[:-1]), 'Markov': np.concatenate([marginal[None], follows[places, y[:-1]]]), 'nearest memory': sure(x[near])}
+    near = [int((apart(t - 1)[1:-1] + apart(max(t - 2, 0))[:-2]).argmin()) + 2 for t in range(1, len(y))]
+    sure = lambda guess: np.concatenate([marginal[None], 0.99 * np.eye(K)[guess] + 0.01 / K])
+    return {
+        'marginal': np.repeat(marginal[None], len(y), 0),
+        'copy last': sure(y[:-1]),
+        'Markov': np.concatenate([marginal[None], follows[places, y[:-1]]]),
+        'nearest memory': sure(x[near]),
+    }
 
 # %% ../nbs/06c_rgm_atari.ipynb #ba214350
 def forecast_counts(
-    p,          # (T, locations, K)
-    o           # (T, ...) integers
-)->dict:        # of all frames but the first: sums over locations
+    p,  # (T, locations, K)
+    o,  # (T, ...) integers
+) -> dict:  # of all frames but the first: sums over locations
     "How good a forecast was."
-    y = np.asarray(o).reshape(len(o), -1)[:len(p)]; right, moved = (p.argmax(2) == y)[1:], np.diff(y, axis=0) != 0
-    return dict(right=int(right.sum()), locations=int(right.size), right_moved=int(right[moved].sum()), moved=int(moved.sum()),
-                nats=float(-np.log(np.take_along_axis(p, y[..., None], 2))[1:].sum()), frames=len(right))
+    y = np.asarray(o).reshape(len(o), -1)[: len(p)]
+    right, moved = (p.argmax(2) == y)[1:], np.diff(y, axis=0) != 0
+    return dict(
+        right=int(right.sum()),
+        locations=int(right.size),
+        right_moved=int(right[moved].sum()),
+        moved=int(moved.sum()),
+        nats=float(-np.log(np.take_along_axis(p, y[..., None], 2))[1:].sum()),
+        frames=len(right),
+    )
 
 # %% ../nbs/06c_rgm_atari.ipynb #ac74a96a
 @dataclass
 class RGMAtariConfig:
-    env_name:str = 'Pong'               # Pong or Breakout: a game whose VAE ships with the package
-    frames:Annotated[int, Bounds(600, MACHINE_LIMIT)] = 4800  # frames to grow the model from
-    clusters:Annotated[int, Bounds(2, 1000)] = 8  # K, values that a place of the latent grid can take
-    pieces:Annotated[int, Bounds(2, 1000)] = 10  # held-out games
-    length:Annotated[int, Bounds(2, 500)] = 80  # frames of each to foresee, its last
-    seed:BaseSeed = 0                   # of the games and of the clusters
-    output_dir:str = 'results'          # where to write rgm_atari_GAME_SEED.json
+    env_name: str = 'Pong'  # Pong or Breakout: a game whose VAE ships with the package
+    frames: Annotated[int, Bounds(600, MACHINE_LIMIT)] = 4800  # frames to grow the model from
+    clusters: Annotated[int, Bounds(2, 1000)] = 8  # K, values that a place of the latent grid can take
+    pieces: Annotated[int, Bounds(2, 1000)] = 10  # held-out games
+    length: Annotated[int, Bounds(2, 500)] = 80  # frames of each to foresee, its last
+    seed: BaseSeed = 0  # of the games and of the clusters
+    output_dir: str = 'results'  # where to write rgm_atari_GAME_SEED.json
 
 # %% ../nbs/06c_rgm_atari.ipynb #85a0f85d
-def grow_and_foresee(codes, pieces, K)->dict:
+def grow_and_foresee(codes, pieces, K) -> dict:
     "Grow a model from codes and foresee pieces: structure, what is known at each level, seconds, and counts piece by piece."
-    tick = time.process_time(); rgm, s = learn_structure(codes, K); seconds = time.process_time() - tick
+    tick = time.process_time()
+    rgm, s = learn_structure(codes, K)
+    seconds = time.process_time() - tick
     model, counts, tick = DirichletRGM(rgm), {}, time.process_time()
     for o in pieces:
-        for name, p in (simple_forecasts(codes, o, K) | {'RGM': forecast(model, o)}).items(): counts.setdefault(name, []).append(forecast_counts(p, o))
+        for name, p in (simple_forecasts(codes, o, K) | {'RGM': forecast(model, o)}).items():
+            counts.setdefault(name, []).append(forecast_counts(p, o))
     known = np.mean([[(x >= 0).mean() for x in recognise(rgm, o)] for o in pieces], 0)
-    return dict(frames=len(codes), states=[sum(len(g.A) for g in groups) for groups in rgm.levels], events=len(s), different=len(rgm.top.A), known=known.tolist(),
-                structure_seconds=seconds, foresee_seconds_a_frame=(time.process_time() - tick)/sum(map(len, pieces)), counts=counts)
+    return dict(
+        frames=len(codes),
+        states=[sum(len(g.A) for g in groups) for groups in rgm.levels],
+        events=len(s),
+        different=len(rgm.top.A),
+        known=known.tolist(),
+        structure_seconds=seconds,
+        foresee_seconds_a_frame=(time.process_time() - tick) / sum(map(len, pieces)),
+        counts=counts,
+    )
 
 # %% ../nbs/06c_rgm_atari.ipynb #9880f2bf
-def run_rgm_atari(cfg:RGMAtariConfig)->dict:
+def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
     "Grow the renormalising generative model from real Atari play, and measure its forecasts on held-out games."
     check_bounds(cfg)
-    name = find_game(cfg.env_name)[1]; vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
+    name = find_game(cfg.env_name)[1]
+    vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
     check(vae.cfg.latent_grid > 0, f'The VAE of {name} has no latent grid to cluster.')
-    held_out = play(CollectConfig(cfg.env_name, num_episodes=cfg.pieces, max_steps=500, seed=1_000_042 + cfg.seed), progress=False)
+    held_out = play(
+        CollectConfig(cfg.env_name, num_episodes=cfg.pieces, max_steps=500, seed=1_000_042 + cfg.seed), progress=False
+    )
     eps, part = [], 0
-    while sum(e.num_frames for e in eps) < cfg.frames: eps.append(play(CollectConfig(cfg.env_name, num_episodes=min(8, cfg.frames//600), max_steps=800, seed=1000*cfg.seed + part), progress=False)); part += 1
-    frames = np.concatenate([e.frames for part in eps for e in part])[:cfg.frames]
-    book = Codebook(vae, frames, cfg.clusters, cfg.seed); codes, pieces = book.codes(frames), [book.codes(e.frames[-cfg.length:]) for e in held_out]
-    out = dict(settings=asdict(cfg), sizes=[grow_and_foresee(codes[:n], pieces, cfg.clusters) for n in (cfg.frames//8, cfg.frames//4, cfg.frames//2, cfg.frames)])
-    for r in out['sizes']: print(r['frames'], 'frames:', {k: f"{sum(c['right_moved'] for c in v)/sum(c['moved'] for c in v):.1%}" for k, v in r['counts'].items()}, 'of what changed', flush=True)
-    write_json(folder/f'rgm_atari_{name}_{cfg.seed}.json', out | provenance())
+    while sum(e.num_frames for e in eps) < cfg.frames:
+        eps.append(
+            play(
+                CollectConfig(
+                    cfg.env_name, num_episodes=min(8, cfg.frames // 600), max_steps=800, seed=1000 * cfg.seed + part
+                ),
+                progress=False,
+            )
+        )
+        part += 1
+    frames = np.concatenate([e.frames for part in eps for e in part])[: cfg.frames]
+    book = Codebook(vae, frames, cfg.clusters, cfg.seed)
+    codes, pieces = book.codes(frames), [book.codes(e.frames[-cfg.length :]) for e in held_out]
+    out = dict(
+        settings=asdict(cfg),
+        sizes=[
+            grow_and_foresee(codes[:n], pieces, cfg.clusters)
+            for n in (cfg.frames // 8, cfg.frames // 4, cfg.frames // 2, cfg.frames)
+        ],
+    )
+    for r in out['sizes']:
+        print(
+            r['frames'],
+            'frames:',
+            {k: f"{sum(c['right_moved'] for c in v) / sum(c['moved'] for c in v):.1%}" for k, v in r['counts'].items()},
+            'of what changed',
+            flush=True,
+        )
+    write_json(folder / f'rgm_atari_{name}_{cfg.seed}.json', out | provenance())
     return out
+
 
 aif_rgm_atari = command(RGMAtariConfig, 'aif_rgm_atari')(run_rgm_atari)
 
 # %% ../nbs/06c_rgm_atari.ipynb #c7573def
-def small_screens(game, o, size=64)->np.ndarray:
+def small_screens(game, o, size=64) -> np.ndarray:
     "Toy screens (n, 12, 9) as frames (n, size, size, 3) uint8."
     kinds, which = np.unique(np.asarray(o).reshape(len(o), -1), axis=0, return_inverse=True)
     image = paint(game, kinds.reshape(-1, ROWS, COLS), 8)
-    image = np.einsum('ih,nhwc,jw->nijc', area_weights(size, 8*ROWS), image, area_weights(size, 8*COLS), optimize=True)
-    return np.rint(255*image.clip(0, 1)).astype(np.uint8)[which.ravel()]
+    image = np.einsum(
+        'ih,nhwc,jw->nijc', area_weights(size, 8 * ROWS), image, area_weights(size, 8 * COLS), optimize=True
+    )
+    return np.rint(255 * image.clip(0, 1)).astype(np.uint8)[which.ravel()]
 
 # %% ../nbs/06c_rgm_atari.ipynb #a0b4b85a
 class ToyPixels:
     "A toy game as chapter 00 plays games: frames in, actions out; a hit gains a point and a miss loses one."
+
     action_names = list(ToyPong.actions)
-    def __init__(self, name, n): self.env, self.steps_made = ToyGames(name, n), 0
-    def _seen(self): return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
-    def reset(self, seeds): self.env.reset(seed=int(seeds[0])); return self._seen()
-    def begin(self, mask): self.env.s[mask] = self.env.game.start; return self._seen()
+
+    def __init__(self, name, n):
+        self.env, self.steps_made = ToyGames(name, n), 0
+
+    def _seen(self):
+        return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
+
+    def reset(self, seeds):
+        self.env.reset(seed=int(seeds[0]))
+        return self._seen()
+
+    def begin(self, mask):
+        self.env.s[mask] = self.env.game.start
+        return self._seen()
+
     def step(self, actions, active=None):
-        self.steps_made += self.env.num_envs        # all games go on, whether they are active or not
-        _, r, no, _, info = self.env.step(actions); o, lives = self._seen()
+        self.steps_made += self.env.num_envs  # all games go on, whether they are active or not
+        _, r, no, _, info = self.env.step(actions)
+        o, lives = self._seen()
         return o, r - info['miss'], no, no.copy(), lives
 
 # %% ../nbs/06c_rgm_atari.ipynb #bd4eb1ec
-def toy_play(name, episodes, steps, seed, policy=None, num_envs=8)->Episodes:
+def toy_play(name, episodes, steps, seed, policy=None, num_envs=8) -> Episodes:
     "Episodes of a toy game in pixels; random moves, held for two steps, by default."
     cfg = CollectConfig(name.title(), num_episodes=episodes, max_steps=steps, seed=seed, hold=2, num_envs=num_envs)
     return play(cfg, policy, progress=False, games=lambda cfg, n: ToyPixels(name, n))
 
-def selected_episodes(name, selected:Selected, pieces=8)->Episodes:
+
+def selected_episodes(name, selected: Selected, pieces=8) -> Episodes:
     "The discrete agent's selected frames, in pixels, cut into a few episodes, so that one can be held out."
-    n = len(selected.o)//pieces*pieces; starts = np.arange(pieces)*(n//pieces); last = np.zeros(n, bool); last[starts + n//pieces - 1] = True
-    r = np.append(selected.r[1:n], 0)*~last; no = np.zeros(n, bool)
-    return Episodes(small_screens(TOYS[name], selected.o[:n]), np.where(last, -1, selected.a[:n]).astype(np.int16), r.astype(np.float32), no, no.copy(), np.zeros(n, np.int16), starts, np.full(pieces, n//pieces),
-                    np.arange(pieces), asdict(CollectConfig(name.title())), ToyPixels.action_names)
+    n = len(selected.o) // pieces * pieces
+    starts = np.arange(pieces) * (n // pieces)
+    last = np.zeros(n, bool)
+    last[starts + n // pieces - 1] = True
+    r = np.append(selected.r[1:n], 0) * ~last
+    no = np.zeros(n, bool)
+    return Episodes(
+        small_screens(TOYS[name], selected.o[:n]),
+        np.where(last, -1, selected.a[:n]).astype(np.int16),
+        r.astype(np.float32),
+        no,
+        no.copy(),
+        np.zeros(n, np.int16),
+        starts,
+        np.full(pieces, n // pieces),
+        np.arange(pieces),
+        asdict(CollectConfig(name.title())),
+        ToyPixels.action_names,
+    )
 
 # %% ../nbs/06c_rgm_atari.ipynb #1c8cc574
 @dataclass
 class VersusConfig:
-    game:Annotated[str, OneOf(TOYS)] = 'pong'  # the toy game
+    game: Annotated[str, OneOf(TOYS)] = 'pong'  # the toy game
     # selected: the frames that the discrete agent selected; seen: as much random play as it looked at
-    arm:Literal['selected', 'seen'] = 'seen'
-    frames:Count = 24576                # of random play, for the arm seen
-    updates:Count = 1900                # batches of 64 frames for the VAE
-    model_epochs:Count = 12             # of 120 batches, for the transition model
-    habit_steps:Count = 300             # batches of dreams
-    games:Annotated[int, Bounds(1, 256)] = 4  # to play
-    steps:Count = 512                   # frames of each
-    seed:BaseSeed = 0                   # of play, training and the games
-    output_dir:str = 'results'          # where to write rgm_versus_GAME_ARM_SEED.json
+    arm: Literal['selected', 'seen'] = 'seen'
+    frames: Count = 24576  # of random play, for the arm seen
+    updates: Count = 1900  # batches of 64 frames for the VAE
+    model_epochs: Count = 12  # of 120 batches, for the transition model
+    habit_steps: Count = 300  # batches of dreams
+    games: Annotated[int, Bounds(1, 256)] = 4  # to play
+    steps: Count = 512  # frames of each
+    seed: BaseSeed = 0  # of play, training and the games
+    output_dir: str = 'results'  # where to write rgm_versus_GAME_ARM_SEED.json
 
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2
-def deep_learner(name, eps:Episodes, cfg:VersusConfig, folder)->tuple:
+def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     "Teach eyes, imagination and habit on play of a toy game: the mind, and the core-seconds of each part."
-    train = TrainAgentConfig(env_name=name.title(), seed=cfg.seed, model_steps=120, habit_steps=cfg.habit_steps, fire_lives=False, output_dir=str(folder))
+    train = TrainAgentConfig(
+        env_name=name.title(),
+        seed=cfg.seed,
+        model_steps=120,
+        habit_steps=cfg.habit_steps,
+        fire_lives=False,
+        output_dir=str(folder),
+    )
     seconds, tick = {}, time.process_time()
-    def lap(part): nonlocal tick; seconds[part] = time.process_time() - tick; tick += seconds[part]
-    vae = teach_eyes(train, [eps], Path(folder), max(1, round(64*cfg.updates/eps.num_frames))); lap('eyes')
-    beliefs = beliefs_of(vae, eps); model = teach_imagination(train, [eps], beliefs, Path(folder), cfg.model_epochs); lap('imagination')
-    torch.manual_seed(cfg.seed); habit, lv_q = Habit(model), beliefs.lv.mean(0)
-    learn_habit(World(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False); lap('habit')
+
+    def lap(part):
+        nonlocal tick
+        seconds[part] = time.process_time() - tick
+        tick += seconds[part]
+
+    vae = teach_eyes(train, [eps], Path(folder), max(1, round(64 * cfg.updates / eps.num_frames)))
+    lap('eyes')
+    beliefs = beliefs_of(vae, eps)
+    model = teach_imagination(train, [eps], beliefs, Path(folder), cfg.model_epochs)
+    lap('imagination')
+    torch.manual_seed(cfg.seed)
+    habit, lv_q = Habit(model), beliefs.lv.mean(0)
+    learn_habit(World(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False)
+    lap('habit')
     return Mind(vae, model, habit, lv_q).eval(), seconds
 
 # %% ../nbs/06c_rgm_atari.ipynb #dfdef3f6
-def hits_and_misses(eps:Episodes)->list: return [dict(frames=len(e.frames), hits=int((e.rewards > 0).sum()), misses=int((e.rewards < 0).sum())) for e in eps]
+def hits_and_misses(eps: Episodes) -> list:
+    return [dict(frames=len(e.frames), hits=int((e.rewards > 0).sum()), misses=int((e.rewards < 0).sum())) for e in eps]
 
-def run_versus(cfg:VersusConfig)->dict:
+
+def run_versus(cfg: VersusConfig) -> dict:
     "Teach the deep agent one of the paper's toy games, and let it play."
     check_bounds(cfg)
     out = check_folder(cfg.output_dir)
-    eps = selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0]) if cfg.arm == 'selected' else toy_play(cfg.game, max(2, cfg.frames//512), 512, cfg.seed)
-    with TemporaryDirectory() as folder: mind, seconds = deep_learner(cfg.game, eps, cfg, folder)
+    eps = (
+        selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0])
+        if cfg.arm == 'selected'
+        else toy_play(cfg.game, max(2, cfg.frames // 512), 512, cfg.seed)
+    )
+    with TemporaryDirectory() as folder:
+        mind, seconds = deep_learner(cfg.game, eps, cfg, folder)
     result = dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play={})
     for choose_by in ('habit', 'search'):
-        tick = time.process_time(); games = toy_play(cfg.game, cfg.games, cfg.steps, 1_000_042 + cfg.seed, mind.agent(AgentConfig(num_simulations=25, choose_by=choose_by), cfg.seed), cfg.games)
-        result['play'][choose_by] = dict(games=hits_and_misses(games), core_seconds_a_frame=(time.process_time() - tick)/games.num_frames)
-        print(cfg.game, cfg.arm, choose_by, [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']], flush=True)
-    write_json(out/f'rgm_versus_{cfg.game}_{cfg.arm}_{cfg.seed}.json', result | provenance())
+        tick = time.process_time()
+        games = toy_play(
+            cfg.game,
+            cfg.games,
+            cfg.steps,
+            1_000_042 + cfg.seed,
+            mind.agent(AgentConfig(num_simulations=25, choose_by=choose_by), cfg.seed),
+            cfg.games,
+        )
+        result['play'][choose_by] = dict(
+            games=hits_and_misses(games), core_seconds_a_frame=(time.process_time() - tick) / games.num_frames
+        )
+        print(
+            cfg.game,
+            cfg.arm,
+            choose_by,
+            [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']],
+            flush=True,
+        )
+    write_json(out / f'rgm_versus_{cfg.game}_{cfg.arm}_{cfg.seed}.json', result | provenance())
     return result
+
 
 aif_rgm_versus = command(VersusConfig, 'aif_rgm_versus')(run_versus)

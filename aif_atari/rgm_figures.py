@@ -23,17 +23,23 @@ from .rgm import *
 from .rgm_play import *
 
 # %% ../nbs/06b_rgm_figures.ipynb #62e5acdd
-FRAMES = dict(pong=1024, breakout=2048)     # selected for structure learning
-PLAYED = 512                                # frames of play
-PAPER = dict(pong=dict(seen=21280, tries=380, events=233, steps=[232, 18, 4], seconds=18, misses=0, hits=23),
-             breakout=dict(steps_total=496, paths=5, events=430))
+FRAMES = dict(pong=1024, breakout=2048)  # selected for structure learning
+PLAYED = 512  # frames of play
+PAPER = dict(
+    pong=dict(seen=21280, tries=380, events=233, steps=[232, 18, 4], seconds=18, misses=0, hits=23),
+    breakout=dict(steps_total=496, paths=5, events=430),
+)
+
 
 @lru_cache(4)
 def grown(name, seed):
     "Selected play, the model grown from it, its events, the goals among them, and the seconds that growing took."
     selected = select_play(TOYS[one_of(name, list(TOYS), 'toy game')], FRAMES[name], seed)
-    tick = time.perf_counter(); rgm, s = learn_structure(selected.o, K=5); seconds = time.perf_counter() - tick
+    tick = time.perf_counter()
+    rgm, s = learn_structure(selected.o, K=5)
+    seconds = time.perf_counter() - tick
     return selected, rgm, s, goal_events(s, selected.r, rgm.span), seconds
+
 
 def expert(name, seed, frames=PLAYED, **settings):
     "The agent of chapter 06a after a game, and the game."
@@ -43,167 +49,320 @@ def expert(name, seed, frames=PLAYED, **settings):
 
 # %% ../nbs/06b_rgm_figures.ipynb #3343fb45
 def orbits(
-    o,          # (T, 12, 9) screens
-    k=3         # singular vectors
-)->np.ndarray:  # (T, k) coordinates of each frame
+    o,  # (T, 12, 9) screens
+    k=3,  # singular vectors
+) -> np.ndarray:  # (T, k) coordinates of each frame
     "The first left singular vectors of the screens as probabilities, largest first."
     X = np.eye(5)[o].reshape(len(o), -1)
-    value, vector = np.linalg.eigh(X@X.T)
+    value, vector = np.linalg.eigh(X @ X.T)
     u = vector[:, ::-1][:, :k]
-    return u*np.sign(u.sum(0))
+    return u * np.sign(u.sum(0))
 
 # %% ../nbs/06b_rgm_figures.ipynb #9103bae3
 def _orbit(ax, u, hit, i, j):
-    ax.plot(u[:, i], u[:, j], color='cyan', lw=0.5); ax.plot(u[:, i], u[:, j], 'o', mfc='none', mec='b', ms=3, mew=0.6)
+    ax.plot(u[:, i], u[:, j], color='cyan', lw=0.5)
+    ax.plot(u[:, i], u[:, j], 'o', mfc='none', mec='b', ms=3, mew=0.6)
     ax.plot(u[hit, i], u[hit, j], 'o', mfc='none', mec='r', ms=7, mew=0.8)
-    names = ('first', 'second', 'third'); ax.set(xlabel=names[i], ylabel=names[j]); ax.grid(False)
+    names = ('first', 'second', 'third')
+    ax.set(xlabel=names[i], ylabel=names[j])
+    ax.grid(False)
+
 
 def figure_25(seed=42):
     "Policies and attractors: four frames of Pong, and orbits of selected play. Returns the figure and its numbers."
-    selected = grown('pong', seed)[0]; u, hit = orbits(selected.o), selected.r
-    figure_style(); fig = plt.figure(figsize=(8.5, 5)); above, below = fig.subfigures(2, 1, height_ratios=[1, 1.25]); images, axes = above.subplots(1, 4), below.subplots(1, 3)
-    for ax, o in zip(images, selected.o): ax.imshow(paint(TOYS['pong'], o)); ax.axis('off')
-    for ax, (i, j) in zip(axes, ((0, 1), (1, 2), (1, 2))): _orbit(ax, u, hit, i, j); ax.set(title='Orbits or paths'); ax.locator_params(nbins=3)
-    middle = u[np.flatnonzero(hit)[0]]; axes[2].set(title='around a hit, magnified', xlim=middle[1] + np.array([-2e-3, 2e-3]), ylim=middle[2] + np.array([-2e-3, 2e-3])); plt.close(fig)
+    selected = grown('pong', seed)[0]
+    u, hit = orbits(selected.o), selected.r
+    figure_style()
+    fig = plt.figure(figsize=(8.5, 5))
+    above, below = fig.subfigures(2, 1, height_ratios=[1, 1.25])
+    images, axes = above.subplots(1, 4), below.subplots(1, 3)
+    for ax, o in zip(images, selected.o):
+        ax.imshow(paint(TOYS['pong'], o))
+        ax.axis('off')
+    for ax, (i, j) in zip(axes, ((0, 1), (1, 2), (1, 2))):
+        _orbit(ax, u, hit, i, j)
+        ax.set(title='Orbits or paths')
+        ax.locator_params(nbins=3)
+    middle = u[np.flatnonzero(hit)[0]]
+    axes[2].set(
+        title='around a hit, magnified',
+        xlim=middle[1] + np.array([-2e-3, 2e-3]),
+        ylim=middle[2] + np.array([-2e-3, 2e-3]),
+    )
+    plt.close(fig)
     different = lambda o: len(np.unique(o.reshape(len(o), -1), axis=0))
-    return fig, dict(frames_selected=len(u), frames_seen=selected.seen, hits=int(hit.sum()), different_screens=different(selected.o), different_screens_with_a_hit=different(selected.o[hit]))
+    return fig, dict(
+        frames_selected=len(u),
+        frames_seen=selected.seen,
+        hits=int(hit.sum()),
+        different_screens=different(selected.o),
+        different_screens_with_a_hit=different(selected.o[hit]),
+    )
 
 # %% ../nbs/06b_rgm_figures.ipynb #5d42cd96
-def steps_of(B)->np.ndarray:
+def steps_of(B) -> np.ndarray:
     "(n, 3) the ones of B: state that follows, state, path."
     s, u = np.nonzero(B >= 0)
     return np.stack([B[s, u], s, u], 1)
 
 # %% ../nbs/06b_rgm_figures.ipynb #c7018c1e
 def _spy(ax, steps, size, title):
-    ax.plot(steps[:, 1], steps[:, 0], '.k', ms=2); ax.set(xlim=(-1, size), ylim=(size, -1), title=title, aspect='equal'); ax.grid(False)
+    ax.plot(steps[:, 1], steps[:, 0], '.k', ms=2)
+    ax.set(xlim=(-1, size), ylim=(size, -1), title=title, aspect='equal')
+    ax.grid(False)
+
 
 def figure_26(seed=42):
     "Paths to hits, and allowable transitions, of Pong. Returns the figure and its numbers."
-    _, rgm, s, goals, _ = grown('pong', seed); B = rgm.top.B; d = distances(B, goals)
-    figure_style(); fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8))
-    left.imshow(d[None] <= np.arange(16)[:, None], cmap='gray', aspect='auto', vmin=0, vmax=1, extent=(0, len(d), 16.5, 0.5), interpolation='nearest')
-    left.plot(goals + 0.5, np.full(len(goals), 0.5), 'o', mfc='none', mec='r', ms=5, clip_on=False); left.grid(False)
-    left.set(title='Paths to hits', xlabel='latent states', ylabel='time steps'); _spy(right, steps_of(B), len(d), 'Allowable transitions'); right.set(xlabel='latent states', ylabel='latent states'); plt.close(fig)
-    return fig, dict(events=len(d), goals=len(goals), transitions=len(steps_of(B)), within_16=float(np.mean(d <= 16)), most_steps=int(d[np.isfinite(d)].max()), no_way=int(np.isinf(d).sum()))
+    _, rgm, s, goals, _ = grown('pong', seed)
+    B = rgm.top.B
+    d = distances(B, goals)
+    figure_style()
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8))
+    left.imshow(
+        d[None] <= np.arange(16)[:, None],
+        cmap='gray',
+        aspect='auto',
+        vmin=0,
+        vmax=1,
+        extent=(0, len(d), 16.5, 0.5),
+        interpolation='nearest',
+    )
+    left.plot(goals + 0.5, np.full(len(goals), 0.5), 'o', mfc='none', mec='r', ms=5, clip_on=False)
+    left.grid(False)
+    left.set(title='Paths to hits', xlabel='latent states', ylabel='time steps')
+    _spy(right, steps_of(B), len(d), 'Allowable transitions')
+    right.set(xlabel='latent states', ylabel='latent states')
+    plt.close(fig)
+    return fig, dict(
+        events=len(d),
+        goals=len(goals),
+        transitions=len(steps_of(B)),
+        within_16=float(np.mean(d <= 16)),
+        most_steps=int(d[np.isfinite(d)].max()),
+        no_way=int(np.isinf(d).sum()),
+    )
 
 # %% ../nbs/06b_rgm_figures.ipynb #838f2d50
 def predicted_outcomes(
-    agent:RGMAgent,
-    level:int           # from 1
-):                      # states (rows, steps), paths (rows, steps) or None at level 1
+    agent: RGMAgent,
+    level: int,  # from 1
+):  # states (rows, steps), paths (rows, steps) or None at level 1
     "What the agent predicted as outcomes of a level, before it saw them."
     kept = agent.record['predicted'][level]
-    if level == 1: return np.stack([f.ravel() for f in kept], 1), None
+    if level == 1:
+        return np.stack([f.ravel() for f in kept], 1), None
     return tuple(np.stack([np.concatenate(step[i]) for step in kept], 1) for i in (0, 1))
 
 # %% ../nbs/06b_rgm_figures.ipynb #643f2aaa
-def _beliefs(ax, p, title): ax.imshow(1 - p, cmap='gray', aspect='auto', vmin=0, vmax=1, interpolation='antialiased', interpolation_stage='data', extent=(0.5, p.shape[1]+0.5, len(p), 0)); ax.set_title(title); ax.grid(False)
+def _beliefs(ax, p, title):
+    ax.imshow(
+        1 - p,
+        cmap='gray',
+        aspect='auto',
+        vmin=0,
+        vmax=1,
+        interpolation='antialiased',
+        interpolation_stage='data',
+        extent=(0.5, p.shape[1] + 0.5, len(p), 0),
+    )
+    ax.set_title(title)
+    ax.grid(False)
+
 
 def _transitions(fig, spec, B):
     steps, size, U = steps_of(B), len(B), B.shape[1]
     if U > 3:
-        ax = fig.add_subplot(spec); _spy(ax, steps, size, f'Discovered transitions ({U})'); ax.set_xlabel(f'nz = {len(steps)}'); return
+        ax = fig.add_subplot(spec)
+        _spy(ax, steps, size, f'Discovered transitions ({U})')
+        ax.set_xlabel(f'nz = {len(steps)}')
+        return
     for u, cell in enumerate(spec.subgridspec(1, U)):
-        ax, mine = fig.add_subplot(cell), steps[steps[:, 2] == u]; _spy(ax, mine, size, f'u = {u+1}'); ax.set_xlabel(f'nz = {len(mine)}')
+        ax, mine = fig.add_subplot(cell), steps[steps[:, 2] == u]
+        _spy(ax, mine, size, f'u = {u + 1}')
+        ax.set_xlabel(f'nz = {len(mine)}')
 
 # %% ../nbs/06b_rgm_figures.ipynb #df9f14c3
-def draw_expert(agent:RGMAgent, game, played:Played):
+def draw_expert(agent: RGMAgent, game, played: Played):
     "The layout of Figures 27 and 28."
-    figure_style(); fig = plt.figure(figsize=(7.5, 9.5)); grid = fig.add_gridspec(6, 4, height_ratios=[1, 1, 1, 1, 1.1, 1.1]); half = lambda i, j: fig.add_subplot(grid[i, 2*j:2*j+2])
-    _beliefs(half(0, 0), np.stack(agent.record['events'], 1), 'Posterior (states) level 3'); _transitions(fig, grid[0, 2:], agent.model.rgm.top.B)
+    figure_style()
+    fig = plt.figure(figsize=(7.5, 9.5))
+    grid = fig.add_gridspec(6, 4, height_ratios=[1, 1, 1, 1, 1.1, 1.1])
+    half = lambda i, j: fig.add_subplot(grid[i, 2 * j : 2 * j + 2])
+    _beliefs(half(0, 0), np.stack(agent.record['events'], 1), 'Posterior (states) level 3')
+    _transitions(fig, grid[0, 2:], agent.model.rgm.top.B)
     for i, level in enumerate((3, 2, 1), 1):
-        states, paths = predicted_outcomes(agent, level); _beliefs(half(i, 0), states, f'Predictive posterior (states) level {level}')
-        if paths is not None: _beliefs(half(i, 1), paths, f'Predictive posterior (paths) level {level}')
-    ax, elbo = half(3, 1), np.array(agent.record['elbo']); ax.plot(4*np.arange(len(elbo)) + 2, elbo, lw=0.8, label=['level 1', 'level 2', 'level 3'])
-    t = np.flatnonzero(played.hit); ax.plot(t, np.full(len(t), 2), '.r', ms=5); ax.set(title='ELBO, nats an event; hits', ylim=(max(elbo.min(), -40), 4)); ax.legend(fontsize=7, loc='lower right')
+        states, paths = predicted_outcomes(agent, level)
+        _beliefs(half(i, 0), states, f'Predictive posterior (states) level {level}')
+        if paths is not None:
+            _beliefs(half(i, 1), paths, f'Predictive posterior (paths) level {level}')
+    ax, elbo = half(3, 1), np.array(agent.record['elbo'])
+    ax.plot(4 * np.arange(len(elbo)) + 2, elbo, lw=0.8, label=['level 1', 'level 2', 'level 3'])
+    t = np.flatnonzero(played.hit)
+    ax.plot(t, np.full(len(t), 2), '.r', ms=5)
+    ax.set(title='ELBO, nats an event; hits', ylim=(max(elbo.min(), -40), 4))
+    ax.legend(fontsize=7, loc='lower right')
     expected = np.stack(agent.record['predicted'][1][:4]).reshape(4, 12, 9, 5)
-    for row, (title, images) in enumerate((('Predicted', paint(game, expected)), ('Observed', paint(game, played.o[:4]))), 4):
-        for t in range(4): ax = fig.add_subplot(grid[row, t]); ax.imshow(images[t]); ax.set_title(f'{title}: t = {t+1}'); ax.axis('off')
+    for row, (title, images) in enumerate(
+        (('Predicted', paint(game, expected)), ('Observed', paint(game, played.o[:4]))), 4
+    ):
+        for t in range(4):
+            ax = fig.add_subplot(grid[row, t])
+            ax.imshow(images[t])
+            ax.set_title(f'{title}: t = {t + 1}')
+            ax.axis('off')
     plt.close(fig)
     return fig
 
 # %% ../nbs/06b_rgm_figures.ipynb #2096ed00
-def play_numbers(played:Played)->dict: return dict(frames=len(played.o), hits=int(played.hit.sum()), misses=int(played.miss.sum()))
-def structure_numbers(name, seed)->dict:
+def play_numbers(played: Played) -> dict:
+    return dict(frames=len(played.o), hits=int(played.hit.sum()), misses=int(played.miss.sum()))
+
+
+def structure_numbers(name, seed) -> dict:
     "What the paper reports about selection and structure."
-    selected, rgm, s, goals, seconds = grown(name, seed); d = distances(rgm.top.B, goals); steps = (rgm.top.B >= 0).sum(0)
-    return dict(selected=len(selected.o), seen=selected.seen, tries=selected.tries, levels=[len(g) for g in rgm.levels], states=[sum(len(g.A) for g in groups) for groups in rgm.levels], events=len(rgm.top.A), paths=len(steps),
-                steps=steps.tolist(), steps_total=int(steps.sum()), goals=len(goals), within_16=float(np.mean(d <= 16)), most_steps=int(d[np.isfinite(d)].max()), seconds=seconds)
+    selected, rgm, s, goals, seconds = grown(name, seed)
+    d = distances(rgm.top.B, goals)
+    steps = (rgm.top.B >= 0).sum(0)
+    return dict(
+        selected=len(selected.o),
+        seen=selected.seen,
+        tries=selected.tries,
+        levels=[len(g) for g in rgm.levels],
+        states=[sum(len(g.A) for g in groups) for groups in rgm.levels],
+        events=len(rgm.top.A),
+        paths=len(steps),
+        steps=steps.tolist(),
+        steps_total=int(steps.sum()),
+        goals=len(goals),
+        within_16=float(np.mean(d <= 16)),
+        most_steps=int(d[np.isfinite(d)].max()),
+        seconds=seconds,
+    )
 
 # %% ../nbs/06b_rgm_figures.ipynb #23233229
 def figure_expert(name, seed):
     "A game of the expert's, drawn. Returns the figure and its numbers."
-    agent, played = expert(name, seed); elbo = np.sum(agent.record['elbo'], 1)
-    return draw_expert(agent, TOYS[name], played), structure_numbers(name, seed) | play_numbers(played) | dict(elbo_first_quarter=float(elbo[:32].mean()), elbo_last_quarter=float(elbo[-32:].mean()))
+    agent, played = expert(name, seed)
+    elbo = np.sum(agent.record['elbo'], 1)
+    return draw_expert(agent, TOYS[name], played), structure_numbers(name, seed) | play_numbers(played) | dict(
+        elbo_first_quarter=float(elbo[:32].mean()), elbo_last_quarter=float(elbo[-32:].mean())
+    )
 
-def figure_27(seed=42): "Expert Pong."; return figure_expert('pong', seed)
-def figure_28(seed=42): "Expert Breakout."; return figure_expert('breakout', seed)
+
+def figure_27(seed=42):
+    "Expert Pong."
+    return figure_expert('pong', seed)
+
+
+def figure_28(seed=42):
+    "Expert Breakout."
+    return figure_expert('breakout', seed)
 
 # %% ../nbs/06b_rgm_figures.ipynb #979ff084
 FIGURES = {'25': figure_25, '26': figure_26, '27': figure_27, '28': figure_28}
 
+
 def make_figure(
-    number:str,     # 25, 26, 27 or 28
-    folder,         # where figure_NUMBER.png and figure_NUMBER.json go
-    seed=42
-)->dict:            # the figure's numbers
+    number: str,  # 25, 26, 27 or 28
+    folder,  # where figure_NUMBER.png and figure_NUMBER.json go
+    seed=42,
+) -> dict:  # the figure's numbers
     "Make one of the paper's Atari figures."
-    draw, folder, tick = FIGURES[one_of(str(number), list(FIGURES), 'figure')], check_folder(folder), time.perf_counter()
-    fig, numbers = draw(seed); save_figure(folder/f'figure_{number}.png', fig)
-    write_json(folder/f'figure_{number}.json', dict(figure=str(number), seed=seed, numbers=numbers, wall_seconds=time.perf_counter() - tick, **provenance()))
+    draw, folder, tick = (
+        FIGURES[one_of(str(number), list(FIGURES), 'figure')],
+        check_folder(folder),
+        time.perf_counter(),
+    )
+    fig, numbers = draw(seed)
+    save_figure(folder / f'figure_{number}.png', fig)
+    write_json(
+        folder / f'figure_{number}.json',
+        dict(figure=str(number), seed=seed, numbers=numbers, wall_seconds=time.perf_counter() - tick, **provenance()),
+    )
     return numbers
 
 # %% ../nbs/06b_rgm_figures.ipynb #45511a21
-RGM_ARMS = {'all of it': {}, 'no plan': dict(force=0), 'no learning': dict(learning=False), 'no selection': {}, 'no selection, no plan': dict(force=0), 'random play': None}
+RGM_ARMS = {
+    'all of it': {},
+    'no plan': dict(force=0),
+    'no learning': dict(learning=False),
+    'no selection': {},
+    'no selection, no plan': dict(force=0),
+    'random play': None,
+}
+
 
 def plain_model(name, seed):
     "A model grown from as many frames of random play as were selected, without selection: the RGM and its goals."
-    game = TOYS[name]; s, _ = random_tries(game, np.array(game.start), 1, FRAMES[name], np.random.default_rng(seed))
+    game = TOYS[name]
+    s, _ = random_tries(game, np.array(game.start), 1, FRAMES[name], np.random.default_rng(seed))
     rgm, events = learn_structure(game.see(s[:, 0]), K=5)
     return rgm, goal_events(events, game.hit(s[:, 0]), rgm.span)
 
 # %% ../nbs/06b_rgm_figures.ipynb #375073e8
-def play_arm(name, arm, seed, frames=PLAYED)->dict:
+def play_arm(name, arm, seed, frames=PLAYED) -> dict:
     "One game, with a part of the agent taken away."
     settings, game = RGM_ARMS[one_of(arm, list(RGM_ARMS), 'arm')], TOYS[name]
-    if settings is None: return play_numbers(play_toy(game, None, frames, 1_000_000 + seed))
+    if settings is None:
+        return play_numbers(play_toy(game, None, frames, 1_000_000 + seed))
     rgm, goals = plain_model(name, seed) if 'selection' in arm else (grown(name, seed)[1], grown(name, seed)[3])
-    agent = RGMAgent(rgm, goals, RGMConfig(**settings)); tick = time.perf_counter(); played = play_toy(game, agent, frames, seed)
+    agent = RGMAgent(rgm, goals, RGMConfig(**settings))
+    tick = time.perf_counter()
+    played = play_toy(game, agent, frames, seed)
     elbo = np.sum(agent.record['elbo'], 1)
-    return play_numbers(played) | dict(seconds=time.perf_counter() - tick, elbo=[round(float(e.mean()), 3) for e in np.array_split(elbo, 8)])
+    return play_numbers(played) | dict(
+        seconds=time.perf_counter() - tick, elbo=[round(float(e.mean()), 3) for e in np.array_split(elbo, 8)]
+    )
 
 # %% ../nbs/06b_rgm_figures.ipynb #68b17a6e
 @dataclass
 class RGMRunConfig:
     # pong or breakout: structure and play; structure: of both, without play; cost: of 1,000 to 100,000 frames
-    what:Annotated[str, OneOf((*TOYS, 'structure', 'cost'))] = 'pong'
-    seeds:Annotated[int, Bounds(1, 1000)] = 20  # seeds 0, 1, 2, ...
-    output_dir:str = 'results'          # where to write rgm_WHAT.json
+    what: Annotated[str, OneOf((*TOYS, 'structure', 'cost'))] = 'pong'
+    seeds: Annotated[int, Bounds(1, 1000)] = 20  # seeds 0, 1, 2, ...
+    output_dir: str = 'results'  # where to write rgm_WHAT.json
 
 # %% ../nbs/06b_rgm_figures.ipynb #b6adbc61
-def measure_cost(most=100_000)->list:
+def measure_cost(most=100_000) -> list:
     "What structure learning costs as frames grow, on selected play of Pong and Breakout."
     rows = []
     for name in TOYS:
         o = select_play(TOYS[name], most, 0).o
-        rows += [dict(game=name, **structure_cost(o[:n])) for n in (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000) if n <= most]
-        for r in rows[-7:]: print(r, flush=True)
+        rows += [
+            dict(game=name, **structure_cost(o[:n]))
+            for n in (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+            if n <= most
+        ]
+        for r in rows[-7:]:
+            print(r, flush=True)
     return rows
 
 # %% ../nbs/06b_rgm_figures.ipynb #b30e59af
-def run_rgm(cfg:RGMRunConfig)->dict:
+def run_rgm(cfg: RGMRunConfig) -> dict:
     "Measure the renormalising generative model on the paper's toy games, over seeds."
     check_bounds(cfg)
     folder = check_folder(cfg.output_dir)
-    if cfg.what == 'cost': out = dict(rows=measure_cost())
-    elif cfg.what == 'structure': out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
+    if cfg.what == 'cost':
+        out = dict(rows=measure_cost())
+    elif cfg.what == 'structure':
+        out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
     else:
-        out = dict(game=cfg.what, settings=asdict(RGMConfig()), published=PAPER[cfg.what], structure=[structure_numbers(cfg.what, seed) for seed in range(cfg.seeds)], play={})
+        out = dict(
+            game=cfg.what,
+            settings=asdict(RGMConfig()),
+            published=PAPER[cfg.what],
+            structure=[structure_numbers(cfg.what, seed) for seed in range(cfg.seeds)],
+            play={},
+        )
         for arm in RGM_ARMS:
             out['play'][arm] = [play_arm(cfg.what, arm, seed) for seed in range(cfg.seeds)]
-            print(f"{cfg.what}, {arm}: hits {[g['hits'] for g in out['play'][arm]]}, misses {[g['misses'] for g in out['play'][arm]]}", flush=True)
-    write_json(folder/f'rgm_{cfg.what}.json', out | provenance())
+            print(
+                f"{cfg.what}, {arm}: hits {[g['hits'] for g in out['play'][arm]]}, misses {[g['misses'] for g in out['play'][arm]]}",
+                flush=True,
+            )
+    write_json(folder / f'rgm_{cfg.what}.json', out | provenance())
     return out
+
 
 aif_rgm = command(RGMRunConfig, 'aif_rgm')(run_rgm)

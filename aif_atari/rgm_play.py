@@ -18,66 +18,78 @@ from .rgm import *
 # %% ../nbs/06a_rgm_play.ipynb #1bf239e4
 class DirichletRGM:
     "An RGM whose likelihoods are Dirichlet beliefs: `counts[n][g][m]` is (outcomes, states), `A[n][g][m]` its mean."
-    def __init__(self,
-        rgm:RGM,
-        concentration=1/128     # count of every outcome beside the one seen
+
+    def __init__(
+        self,
+        rgm: RGM,
+        concentration=1 / 128,  # count of every outcome beside the one seen
     ):
         check(concentration > 0, f'concentration must be positive, not {concentration}.')
         self.rgm, self.counts = rgm, []
         for n, groups in enumerate(rgm.levels):
-            below = [k for c in rgm.levels[n-1] for k in (len(c.A), c.B.shape[1])] if n else None
-            sizes = [[below[2*i+j] for i in g.sees for j in (0, 1)] if n else [rgm.K]*len(g.sees) for g in groups]
-            self.counts.append([[np.eye(k)[:, g.A[:, m]] + concentration for m, k in enumerate(ks)] for g, ks in zip(groups, sizes)])
-        self.A = [[[a/a.sum(0) for a in group] for group in level] for level in self.counts]
+            below = [k for c in rgm.levels[n - 1] for k in (len(c.A), c.B.shape[1])] if n else None
+            sizes = [[below[2 * i + j] for i in g.sees for j in (0, 1)] if n else [rgm.K] * len(g.sees) for g in groups]
+            self.counts.append(
+                [[np.eye(k)[:, g.A[:, m]] + concentration for m, k in enumerate(ks)] for g, ks in zip(groups, sizes)]
+            )
+        self.A = [[[a / a.sum(0) for a in group] for group in level] for level in self.counts]
 
-    def parents(self,
-        n   # a level above the lowest
-    )->list:    # for each group of level n-1: the group of level n that sees it, A of its states, A of its paths
+    def parents(
+        self,
+        n,  # a level above the lowest
+    ) -> list:  # for each group of level n-1: the group of level n that sees it, A of its states, A of its paths
         "Who speaks to whom."
-        links = {int(i): (g, *self.A[n][g][2*j:2*j+2]) for g, group in enumerate(self.rgm.levels[n]) for j, i in enumerate(group.sees)}
+        links = {
+            int(i): (g, *self.A[n][g][2 * j : 2 * j + 2])
+            for g, group in enumerate(self.rgm.levels[n])
+            for j, i in enumerate(group.sees)
+        }
         return [links[i] for i in range(len(links))]
 
 # %% ../nbs/06a_rgm_play.ipynb #72715f0c
 def pair_up(
-    B,          # (S, U) table of a group's successors
-    ell         # (2T, S) ln P(frames below | s), one row a moment
-)->np.ndarray:  # (T, S, U) ln P(frames below | s, u) of pairs of moments
+    B,  # (S, U) table of a group's successors
+    ell,  # (2T, S) ln P(frames below | s), one row a moment
+) -> np.ndarray:  # (T, S, U) ln P(frames below | s, u) of pairs of moments
     "How likely each beginning and path of a pair makes the frames."
     first, second = ell[0::2], ell[1::2]
     peak = second.max(1, keepdims=True)
-    anything = peak + np.log(np.exp(second - peak).mean(1, keepdims=True))      # the column of a path never seen
+    anything = peak + np.log(np.exp(second - peak).mean(1, keepdims=True))  # the column of a path never seen
     return first[..., None] + np.concatenate([second, anything], 1)[:, B]
 
 # %% ../nbs/06a_rgm_play.ipynb #57ac2cfb
 def pass_up(
-    lam,        # (T, S, U) ln P(frames | s, u) of a group below
-    A_s, A_u    # (S, P), (U, P) its states and paths, given the P states of the group above
-):              # ln P(frames | state above) (T, P); and what the way down needs: weights (T, S, U), their sums (T, P)
+    lam,  # (T, S, U) ln P(frames | s, u) of a group below
+    A_s,
+    A_u,  # (S, P), (U, P) its states and paths, given the P states of the group above
+):  # ln P(frames | state above) (T, P); and what the way down needs: weights (T, S, U), their sums (T, P)
     "The message from a group to the one above."
     peak = lam.max((1, 2))
     w = np.exp(lam - peak[:, None, None])
-    total = (np.tensordot(w, A_s, (1, 0))*A_u).sum(1)
+    total = (np.tensordot(w, A_s, (1, 0)) * A_u).sum(1)
     return np.log(total) + peak[:, None], w, total
 
 # %% ../nbs/06a_rgm_play.ipynb #f4b45f1c
 def pass_down(
-    q,              # (T, P) posterior over the state above
-    w, total,       # as `pass_up` gave them
-    A_s, A_u
-)->np.ndarray:      # (T, S, U) posterior over the pair below
+    q,  # (T, P) posterior over the state above
+    w,
+    total,  # as `pass_up` gave them
+    A_s,
+    A_u,
+) -> np.ndarray:  # (T, S, U) posterior over the pair below
     "The answer to a message."
-    joint = w*np.matmul((q/total)[:, None]*A_s, A_u.T)
-    return joint/joint.sum((1, 2), keepdims=True)
+    joint = w * np.matmul((q / total)[:, None] * A_s, A_u.T)
+    return joint / joint.sum((1, 2), keepdims=True)
 
 # %% ../nbs/06a_rgm_play.ipynb #c569b112
 def moments(
-    B,          # (S, U)
-    joint,      # (T, S, U) posterior over pairs
-    ell         # (2T, S), as for `pair_up`
-)->np.ndarray:  # (2T, S) posterior over the state at each moment
+    B,  # (S, U)
+    joint,  # (T, S, U) posterior over pairs
+    ell,  # (2T, S), as for `pair_up`
+) -> np.ndarray:  # (2T, S) posterior over the state at each moment
     "A pair's two moments: where it begins, and where its path leads."
     known, second = B >= 0, np.exp(ell[1::2] - ell[1::2].max(1, keepdims=True))
-    second *= joint[:, ~known].sum(1, keepdims=True)/second.sum(1, keepdims=True)     # after a path never seen
+    second *= joint[:, ~known].sum(1, keepdims=True) / second.sum(1, keepdims=True)  # after a path never seen
     np.add.at(second.T, B[known], joint[:, known].T)
     return np.stack([joint.sum(2), second], 1).reshape(-1, len(B))
 
@@ -85,200 +97,239 @@ def moments(
 @dataclass
 class EventBeliefs:
     "Posteriors about T frames; lists are over levels n, then groups g. T_n is T / 2**n, counting levels from 0."
-    s:list              # [n][g] (T_n, S) states
-    u:list              # [n][g] (T_n / 2, U) paths, of all levels but the highest
-    E:list              # [n] (T_n,) expected ln P(frames below | states), nats
-    evidence:np.ndarray # (events,) ln P(frames of the event | what came before), nats
-    def elbo(self)->list:
+
+    s: list  # [n][g] (T_n, S) states
+    u: list  # [n][g] (T_n / 2, U) paths, of all levels but the highest
+    E: list  # [n] (T_n,) expected ln P(frames below | states), nats
+    evidence: np.ndarray  # (events,) ln P(frames of the event | what came before), nats
+
+    def elbo(self) -> list:
         "[n] one row an event: the share of each level in the ELBO, nats. They add up to the evidence."
         E = [e.reshape(len(self.evidence), -1).sum(1) for e in self.E] + [self.evidence]
-        return [E[n+1] - (E[n] if n else 0) for n in range(len(self.E))]
+        return [E[n + 1] - (E[n] if n else 0) for n in range(len(self.E))]
 
 # %% ../nbs/06a_rgm_play.ipynb #c248e29b
 def upward(
-    model:DirichletRGM,
-    o,          # (T, *space) integers, T a multiple of the span; what is in frames not seen doesn't matter
-    seen=None   # (T,) bool, the frames seen; all by default
-):              # ell, [n][g] (T_n, S); messages, [n][g] what `pass_up` gave for each group of level n
+    model: DirichletRGM,
+    o,  # (T, *space) integers, T a multiple of the span; what is in frames not seen doesn't matter
+    seen=None,  # (T,) bool, the frames seen; all by default
+):  # ell, [n][g] (T_n, S); messages, [n][g] what `pass_up` gave for each group of level n
     "The sweep from frames to events."
-    x = np.asarray(o).reshape(len(o), -1); seen = np.ones(len(x), bool) if seen is None else np.asarray(seen)
+    x = np.asarray(o).reshape(len(o), -1)
+    seen = np.ones(len(x), bool) if seen is None else np.asarray(seen)
     logs = [[np.log(a) for a in group] for group in model.A[0]]
-    ell, messages = [[sum(a[x[:, i]] for a, i in zip(log, g.sees))*seen[:, None] for g, log in zip(model.rgm.levels[0], logs)]], []
+    ell, messages = (
+        [[sum(a[x[:, i]] for a, i in zip(log, g.sees)) * seen[:, None] for g, log in zip(model.rgm.levels[0], logs)]],
+        [],
+    )
     for n in range(1, len(model.rgm.levels)):
-        up = [0]*len(model.rgm.levels[n]); messages.append([])
-        for g, e, (parent, A_s, A_u) in zip(model.rgm.levels[n-1], ell[-1], model.parents(n)):
+        up = [0] * len(model.rgm.levels[n])
+        messages.append([])
+        for g, e, (parent, A_s, A_u) in zip(model.rgm.levels[n - 1], ell[-1], model.parents(n)):
             message, w, total = pass_up(pair_up(g.B, e), A_s, A_u)
-            up[parent] = up[parent] + message; messages[-1].append((w, total))
+            up[parent] = up[parent] + message
+            messages[-1].append((w, total))
         ell.append(up)
     return ell, messages
 
 # %% ../nbs/06a_rgm_play.ipynb #1142508d
 def downward(
-    model:DirichletRGM,
-    q,              # (events, S) posterior over events
-    evidence,       # (events,)
-    ell, messages   # as `upward` gave them
-)->EventBeliefs:
+    model: DirichletRGM,
+    q,  # (events, S) posterior over events
+    evidence,  # (events,)
+    ell,
+    messages,  # as `upward` gave them
+) -> EventBeliefs:
     "The sweep from events to frames."
     levels, s, u = model.rgm.levels, [[q]], []
-    for n in range(len(levels)-1, 0, -1):
+    for n in range(len(levels) - 1, 0, -1):
         below, paths = [], []
-        for g, e, (w, total), (parent, A_s, A_u) in zip(levels[n-1], ell[n-1], messages[n-1], model.parents(n)):
+        for g, e, (w, total), (parent, A_s, A_u) in zip(levels[n - 1], ell[n - 1], messages[n - 1], model.parents(n)):
             joint = pass_down(s[0][parent], w, total, A_s, A_u)
-            below.append(moments(g.B, joint, e)); paths.append(joint.sum(1))
-        s.insert(0, below); u.insert(0, paths)
-    return EventBeliefs(s, u, [sum((b*e).sum(1) for b, e in zip(*x)) for x in zip(s, ell)], evidence)
+            below.append(moments(g.B, joint, e))
+            paths.append(joint.sum(1))
+        s.insert(0, below)
+        u.insert(0, paths)
+    return EventBeliefs(s, u, [sum((b * e).sum(1) for b, e in zip(*x)) for x in zip(s, ell)], evidence)
 
 # %% ../nbs/06a_rgm_play.ipynb #c493d125
 def posterior(
-    prior,      # (S,)
-    ell         # (S,) ln P(frames of the event | s)
-):              # (S,), and ln P(frames of the event)
+    prior,  # (S,)
+    ell,  # (S,) ln P(frames of the event | s)
+):  # (S,), and ln P(frames of the event)
     "Bayes' rule."
-    p = prior*np.exp(ell - ell.max())
-    return p/p.sum(), float(np.log(p.sum()) + ell.max())
+    p = prior * np.exp(ell - ell.max())
+    return p / p.sum(), float(np.log(p.sum()) + ell.max())
 
-def expected_frames(
-    model:DirichletRGM,
-    beliefs:EventBeliefs
-)->np.ndarray:      # (T, locations, K) probabilities
+
+def expected_frames(model: DirichletRGM, beliefs: EventBeliefs) -> np.ndarray:  # (T, locations, K) probabilities
     "What the beliefs say that frames look like: of frames seen a reconstruction, of others a prediction."
     out = np.empty((len(beliefs.s[0][0]), sum(len(g.sees) for g in model.rgm.levels[0]), model.rgm.K))
-    for g, A, q in zip(model.rgm.levels[0], model.A[0], beliefs.s[0]): out[:, g.sees] = np.einsum('mks,ts->tmk', np.stack(A), q)
+    for g, A, q in zip(model.rgm.levels[0], model.A[0], beliefs.s[0]):
+        out[:, g.sees] = np.einsum('mks,ts->tmk', np.stack(A), q)
     return out
 
 # %% ../nbs/06a_rgm_play.ipynb #0c514ab3
 def advance(
-    B,          # (S, U) table of the events' successors
-    pi,         # (S, U) probability of each path
-    q,          # (S,) belief about the present event
-    doubt=1/128 # probability that anything follows
-)->np.ndarray:  # (S,) belief about the next event
+    B,  # (S, U) table of the events' successors
+    pi,  # (S, U) probability of each path
+    q,  # (S,) belief about the present event
+    doubt=1 / 128,  # probability that anything follows
+) -> np.ndarray:  # (S,) belief about the next event
     "One step on known paths; from a dead end anywhere."
     known, new = B >= 0, np.zeros(len(B))
-    np.add.at(new, B[known], (q[:, None]*pi)[known])
-    return (1 - doubt)*(new + (1 - new.sum())/len(B)) + doubt/len(B)
+    np.add.at(new, B[known], (q[:, None] * pi)[known])
+    return (1 - doubt) * (new + (1 - new.sum()) / len(B)) + doubt / len(B)
 
-def any_path(B)->np.ndarray:
+
+def any_path(B) -> np.ndarray:
     "All known paths alike: (S, U)."
     known = B >= 0
-    return known/np.maximum(known.sum(1, keepdims=True), 1)
+    return known / np.maximum(known.sum(1, keepdims=True), 1)
 
 # %% ../nbs/06a_rgm_play.ipynb #eba0a788
 def infer(
-    model:DirichletRGM,
-    o,          # (T, *space) integers; frames that don't fill a last event are left out
-    pi=None,    # (S, U) probability of each path; all known ones alike by default
-    doubt=1/128
-)->EventBeliefs:
+    model: DirichletRGM,
+    o,  # (T, *space) integers; frames that don't fill a last event are left out
+    pi=None,  # (S, U) probability of each path; all known ones alike by default
+    doubt=1 / 128,
+) -> EventBeliefs:
     "Beliefs about a sequence, each event in the light of those before."
-    o = check_outcomes(o, model.rgm.K); events, B, prior = len(o)//model.rgm.span, model.rgm.top.B, np.full(len(model.rgm.top.A), 1/len(model.rgm.top.A))
-    check(o.shape[1:] == model.rgm.space, f'the model knows frames of shape {model.rgm.space}, not {o.shape[1:]}.'); check(events > 0, f'{len(o)} frames are shorter than an event, which takes {model.rgm.span}.')
-    ell, messages = upward(model, o[:events*model.rgm.span]); pi, q, evidence = any_path(B) if pi is None else pi, [], []
+    o = check_outcomes(o, model.rgm.K)
+    events, B, prior = (
+        len(o) // model.rgm.span,
+        model.rgm.top.B,
+        np.full(len(model.rgm.top.A), 1 / len(model.rgm.top.A)),
+    )
+    check(o.shape[1:] == model.rgm.space, f'the model knows frames of shape {model.rgm.space}, not {o.shape[1:]}.')
+    check(events > 0, f'{len(o)} frames are shorter than an event, which takes {model.rgm.span}.')
+    ell, messages = upward(model, o[: events * model.rgm.span])
+    pi, q, evidence = any_path(B) if pi is None else pi, [], []
     for e in ell[-1][0]:
-        now, z = posterior(prior, e); q.append(now); evidence.append(z)
+        now, z = posterior(prior, e)
+        q.append(now)
+        evidence.append(z)
         prior = advance(B, pi, now, doubt)
     return downward(model, np.stack(q), np.array(evidence), ell, messages)
 
 # %% ../nbs/06a_rgm_play.ipynb #56f6e23d
 def goal_events(
-    s,          # (E,) events of the play that the model was learned from
-    r,          # (T,) bool, which of its frames are rewarded
-    span        # frames an event lasts
-)->np.ndarray:  # the different events with a reward in them
+    s,  # (E,) events of the play that the model was learned from
+    r,  # (T,) bool, which of its frames are rewarded
+    span,  # frames an event lasts
+) -> np.ndarray:  # the different events with a reward in them
     "Where planning wants to get."
-    goals = np.unique(s[np.asarray(r)[:len(s)*span].reshape(-1, span).any(1)])
+    goals = np.unique(s[np.asarray(r)[: len(s) * span].reshape(-1, span).any(1)])
     check(len(goals), 'There is no reward in this sequence, so there is nothing to plan for.')
     return goals
 
 # %% ../nbs/06a_rgm_play.ipynb #43e961c2
 def distances(
-    B,          # (S, U) table of the events' successors
-    goals,      # indices of goal events
-    depth=64    # steps to look back
-)->np.ndarray:  # (S,) steps to the nearest goal, 0 at a goal, inf where none is in reach
+    B,  # (S, U) table of the events' successors
+    goals,  # indices of goal events
+    depth=64,  # steps to look back
+) -> np.ndarray:  # (S,) steps to the nearest goal, 0 at a goal, inf where none is in reach
     "Walk backwards from the goals."
-    known, d = B >= 0, np.full(len(B), np.inf); d[goals] = 0
+    known, d = B >= 0, np.full(len(B), np.inf)
+    d[goals] = 0
     for n in range(depth):
         near = (known & (d[B] == n)).any(1) & np.isinf(d)
-        if not near.any(): break
+        if not near.any():
+            break
         d[near] = n + 1
     return d
 
+
 def plan(
-    B, goals,
-    force=32,   # G of a path that is on no shortest way, nats
-    depth=64
-)->np.ndarray:  # pi (S, U), probability of each path in each event
+    B,
+    goals,
+    force=32,  # G of a path that is on no shortest way, nats
+    depth=64,
+) -> np.ndarray:  # pi (S, U), probability of each path in each event
     "Inductive inference (Friston et al. 2024, 'Games and attractors'): paths of least action to the next goal."
-    known = B >= 0; after = np.where(known, distances(B, goals, depth)[B], np.inf)
-    w = np.where(known, np.exp(-force*(after > after.min(1, keepdims=True))), 0)
-    return w/np.maximum(w.sum(1, keepdims=True), 1e-300)
+    known = B >= 0
+    after = np.where(known, distances(B, goals, depth)[B], np.inf)
+    w = np.where(known, np.exp(-force * (after > after.min(1, keepdims=True))), 0)
+    return w / np.maximum(w.sum(1, keepdims=True), 1e-300)
 
 # %% ../nbs/06a_rgm_play.ipynb #b5035567
 def reflex(
-    expected,   # (9, 5) what the paddle's row is predicted to be, probabilities
-    rows,       # (3, 9) what it would be after each action
+    expected,  # (9, 5) what the paddle's row is predicted to be, probabilities
+    rows,  # (3, 9) what it would be after each action
     rng,
-    omega=1.0   # precision
-)->int:         # an action
+    omega=1.0,  # precision
+) -> int:  # an action
     "Draw an action by how well its outcome matches the prediction (Friston et al. 2024, equation 1 and 'shaky hand')."
     matched = np.take_along_axis(expected[None], np.asarray(rows)[..., None].astype(int), 2)[..., 0]
-    accuracy = -32*(1 - matched).sum(1)
-    p = np.exp(omega*(accuracy - accuracy.max()))
-    return int(rng.choice(len(p), p=p/p.sum()))
+    accuracy = -32 * (1 - matched).sum(1)
+    p = np.exp(omega * (accuracy - accuracy.max()))
+    return int(rng.choice(len(p), p=p / p.sum()))
 
-def next_rows(game, s)->np.ndarray:
+
+def next_rows(game, s) -> np.ndarray:
     "(3, 9) the paddle's row after each action, from one state (k,); where the ball is put back plays no part."
     return game.see(game.step(np.repeat(s[None], 3, 0), np.arange(3), np.random.default_rng(0)))[:, game.paddle_row]
 
 # %% ../nbs/06a_rgm_play.ipynb #8b829eba
 def count_information(
-    counts      # (O, S) Dirichlet counts, all positive
-)->float:       # nats
+    counts,  # (O, S) Dirichlet counts, all positive
+) -> float:  # nats
     "How much outcomes tell about states, under the mean of the counts: chapter 05's mutual information, in one pass."
-    n, x = counts.sum(), lambda v: (v*np.log(v)).sum()
-    return float((x(counts) - x(counts.sum(0)) - x(counts.sum(1)))/n + np.log(n))
+    n, x = counts.sum(), lambda v: (v * np.log(v)).sum()
+    return float((x(counts) - x(counts.sum(0)) - x(counts.sum(1))) / n + np.log(n))
+
 
 def learn_event(
-    model:DirichletRGM,
-    o,                  # (span, *space) the event's frames
-    beliefs:EventBeliefs,    # about them
-    sensitivity=4.0     # to expected free energy
-)->float:               # the mean share of an update that was kept
+    model: DirichletRGM,
+    o,  # (span, *space) the event's frames
+    beliefs: EventBeliefs,  # about them
+    sensitivity=4.0,  # to expected free energy
+) -> float:  # the mean share of an update that was kept
     "Count what was seen, as far as that is informative (Friston et al. 2024, equations 5 to 7)."
     x, kept = np.asarray(o).reshape(len(o), -1), []
     for n, groups in enumerate(model.rgm.levels):
         for group, a, A, q in zip(groups, model.counts[n], model.A[n], beliefs.s[n]):
-            outcomes = [b for i in group.sees for b in ((np.eye(model.rgm.K)[x[:, i]],) if n == 0 else (beliefs.s[n-1][i][0::2], beliefs.u[n-1][i]))]
+            outcomes = [
+                b
+                for i in group.sees
+                for b in (
+                    (np.eye(model.rgm.K)[x[:, i]],) if n == 0 else (beliefs.s[n - 1][i][0::2], beliefs.u[n - 1][i])
+                )
+            ]
             for m, out in enumerate(outcomes):
-                more = out.T@q
-                kept.append(1/(1 + np.exp(-sensitivity*(count_information(a[m] + more) - count_information(a[m])))))
-                a[m] = a[m] + kept[-1]*more; A[m] = a[m]/a[m].sum(0)
+                more = out.T @ q
+                kept.append(1 / (1 + np.exp(-sensitivity * (count_information(a[m] + more) - count_information(a[m])))))
+                a[m] = a[m] + kept[-1] * more
+                A[m] = a[m] / a[m].sum(0)
     return float(np.mean(kept))
 
 # %% ../nbs/06a_rgm_play.ipynb #d07e994d
 @dataclass
 class RGMConfig:
-    concentration:Positive = 1/128      # count of every outcome beside the one seen
-    doubt:Fraction = 1/128              # probability that any event follows
-    force:NonNegative = 32.0            # G of a path on no shortest way, nats; 0 plans nothing
-    omega:NonNegative = 1.0             # precision of action: how steady the hand
-    sensitivity:NonNegative = 4.0       # of learning to expected free energy
-    learning:bool = True                # go on learning while playing
+    concentration: Positive = 1 / 128  # count of every outcome beside the one seen
+    doubt: Fraction = 1 / 128  # probability that any event follows
+    force: NonNegative = 32.0  # G of a path on no shortest way, nats; 0 plans nothing
+    omega: NonNegative = 1.0  # precision of action: how steady the hand
+    sensitivity: NonNegative = 4.0  # of learning to expected free energy
+    learning: bool = True  # go on learning while playing
+
 
 class RGMAgent:
     "Predicts expert play, and moves so that it comes true."
-    def __init__(self,
-        rgm:RGM,
-        goals,              # events with a reward in them
-        cfg:RGMConfig=RGMConfig()
+
+    def __init__(
+        self,
+        rgm: RGM,
+        goals,  # events with a reward in them
+        cfg: RGMConfig = RGMConfig(),
     ):
         check_bounds(cfg)
         self.cfg, self.model, S = cfg, DirichletRGM(rgm, cfg.concentration), len(rgm.top.A)
         self.pi = plan(rgm.top.B, goals, cfg.force)
-        self.prior, self.frames, self.k = np.full(S, 1/S), np.zeros((rgm.span, *rgm.space), int), 0
-        self.record = dict(events=[], elbo=[], predicted=[[] for _ in range(len(rgm.levels) + 1)])   # predicted[n]: outcomes of level n; [0] stays empty
+        self.prior, self.frames, self.k = np.full(S, 1 / S), np.zeros((rgm.span, *rgm.space), int), 0
+        self.record = dict(
+            events=[], elbo=[], predicted=[[] for _ in range(len(rgm.levels) + 1)]
+        )  # predicted[n]: outcomes of level n; [0] stays empty
 
     def _look(self):
         "Beliefs about the event's four frames, from those seen so far."
@@ -286,45 +337,60 @@ class RGMAgent:
         q, z = posterior(self.prior, ell[-1][0][0])
         return downward(self.model, q[None], np.array([z]), ell, messages)
 
-    def predict(self)->np.ndarray:
+    def predict(self) -> np.ndarray:
         "The next frame: (*space, K) probabilities."
-        b = self._look(); frame = expected_frames(self.model, b)[self.k]
+        b = self._look()
+        frame = expected_frames(self.model, b)[self.k]
         for n in range(1, len(b.s)):
-            if self.k % 2**n == 0:      # a step of level n+1 begins
-                i = self.k//2**n
-                self.record['predicted'][n+1].append(([x[2*i] for x in b.s[n-1]], [x[i] for x in b.u[n-1]]))
+            if self.k % 2**n == 0:  # a step of level n+1 begins
+                i = self.k // 2**n
+                self.record['predicted'][n + 1].append(([x[2 * i] for x in b.s[n - 1]], [x[i] for x in b.u[n - 1]]))
         self.record['predicted'][1].append(frame)
         return frame.reshape(*self.frames.shape[1:], -1)
 
     def see(self, o):
         "Take in a frame."
-        self.frames[self.k] = o; self.k += 1
-        if self.k < len(self.frames): return
-        b = self._look(); self.record['events'].append(b.s[-1][0][0]); self.record['elbo'].append([x[0] for x in b.elbo()])
-        if self.cfg.learning: learn_event(self.model, self.frames, b, self.cfg.sensitivity)
+        self.frames[self.k] = o
+        self.k += 1
+        if self.k < len(self.frames):
+            return
+        b = self._look()
+        self.record['events'].append(b.s[-1][0][0])
+        self.record['elbo'].append([x[0] for x in b.elbo()])
+        if self.cfg.learning:
+            learn_event(self.model, self.frames, b, self.cfg.sensitivity)
         self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.doubt), 0
 
 # %% ../nbs/06a_rgm_play.ipynb #d45af3c8
 @dataclass
 class Played:
-    o:np.ndarray        # (T, 12, 9) screens
-    hit:np.ndarray      # (T,) bool
-    miss:np.ndarray     # (T,) bool
+    o: np.ndarray  # (T, 12, 9) screens
+    hit: np.ndarray  # (T,) bool
+    miss: np.ndarray  # (T,) bool
+
 
 def play_toy(
-    game,               # a ToyPong or ToyBreakout
-    agent,              # with `predict` and `see`, such as an `RGMAgent`; None plays at random
-    frames:int,
-    seed=0
-)->Played:
+    game,  # a ToyPong or ToyBreakout
+    agent,  # with `predict` and `see`, such as an `RGMAgent`; None plays at random
+    frames: int,
+    seed=0,
+) -> Played:
     "A game from the start."
     rng = np.random.default_rng(seed)
-    if agent is None: s = random_tries(game, np.array(game.start), 1, frames, rng)[0][:, 0]
+    if agent is None:
+        s = random_tries(game, np.array(game.start), 1, frames, rng)[0][:, 0]
     else:
         s = [np.array(game.start)]
         for t in range(frames):
             expected = agent.predict()
-            if t: s.append(game.step(s[-1][None], np.array([reflex(expected[game.paddle_row], next_rows(game, s[-1]), rng, agent.cfg.omega)]), rng)[0])
+            if t:
+                s.append(
+                    game.step(
+                        s[-1][None],
+                        np.array([reflex(expected[game.paddle_row], next_rows(game, s[-1]), rng, agent.cfg.omega)]),
+                        rng,
+                    )[0]
+                )
             agent.see(game.see(s[-1][None])[0])
         s = np.array(s)
     return Played(game.see(s), game.hit(s), game.miss(s))

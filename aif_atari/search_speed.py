@@ -21,36 +21,41 @@ from .mcts_agent import *
 # %% ../nbs/05b_search_speed.ipynb #044304dc
 class Node:
     "A place in one search tree."
-    def __init__(self, state, prior, value, G=0., alive=1.):
+
+    def __init__(self, state, prior, value, G=0.0, alive=1.0):
         self.state, self.prior, self.value, self.G, self.alive = state, prior, value, G, alive
-        self.children, self.visits, self.total = {}, [0]*len(prior), [0.]*len(prior)
+        self.children, self.visits, self.total = {}, [0] * len(prior), [0.0] * len(prior)
 
-    def mean(self)->float:
+    def mean(self) -> float:
         "Mean G still to come: what the critic said, and what each visit found."
-        return (sum(self.total) + self.value)/(sum(self.visits) + 1)
+        return (sum(self.total) + self.value) / (sum(self.visits) + 1)
 
-    def q(self, a:int)->float:
+    def q(self, a: int) -> float:
         "Mean G found below an action; for one never tried, that of the node."
-        return self.total[a]/self.visits[a] if self.visits[a] else self.mean()
+        return self.total[a] / self.visits[a] if self.visits[a] else self.mean()
 
-    def best(self, exploration, low, high)->int:
+    def best(self, exploration, low, high) -> int:
         "The action to follow, by the rule of chapter 05."
         n, span = sum(self.visits), max(high - low, 1e-8)
+
         def score(a):
-            bonus = self.prior[a]*math.sqrt(1 + n)/(1 + self.visits[a])
-            return exploration*bonus - min(max((self.q(a) - low)/span, 0.), 1.)
+            bonus = self.prior[a] * math.sqrt(1 + n) / (1 + self.visits[a])
+            return exploration * bonus - min(max((self.q(a) - low) / span, 0.0), 1.0)
+
         return max(range(len(self.prior)), key=score)
 
     def values(self):
         "Yield the values of this node, of its tried actions and of all nodes below; where the game has ended nothing is still to come."
-        if self.alive > 0: yield self.mean()
+        if self.alive > 0:
+            yield self.mean()
         for a, child in self.children.items():
             yield self.q(a)
             yield from child.values()
 
-def search_with_nodes(step, root, num_actions, cfg, evaluate=None)->Node:
+
+def search_with_nodes(step, root, num_actions, cfg, evaluate=None) -> Node:
     "`search` of chapter 05 for one game: the state's tensors have one row. Returns the root."
-    evaluate = evaluate or (lambda state: (np.full((1, num_actions), 1/num_actions), np.zeros(1)))
+    evaluate = evaluate or (lambda state: (np.full((1, num_actions), 1 / num_actions), np.zeros(1)))
     prior, value = evaluate(root)
     top = Node(root, prior[0].tolist(), float(value[0]))
     for _ in range(cfg.num_simulations):
@@ -60,9 +65,10 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None)->Node:
         while True:
             a = node.best(cfg.exploration, low, high)
             path.append((node, a))
-            if a not in node.children or node.children[a].alive == 0: break
+            if a not in node.children or node.children[a].alive == 0:
+                break
             node = node.children[a]
-        found = 0.
+        found = 0.0
         if a not in node.children:
             state, G, alive = step(node.state, torch.tensor([a]))
             prior, value = evaluate(state)
@@ -70,97 +76,166 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None)->Node:
             found = float(value[0])
         for node, a in reversed(path):
             child = node.children[a]
-            found = child.G + cfg.discount*child.alive*found
+            found = child.G + cfg.discount * child.alive * found
             node.total[a] += found
             node.visits[a] += 1
     return top
 
 # %% ../nbs/05b_search_speed.ipynb #54d2e7a5
 def jax_world(
-    model:TransitionModel,  # of the kind vector
-    habit:Habit,
-    prefer:Preferences
-):          # (state, actions) -> next state, G, alive, prior logits, value, for JAX arrays
+    model: TransitionModel,  # of the kind vector
+    habit: Habit,
+    prefer: Preferences,
+):  # (state, actions) -> next state, G, alive, prior logits, value, for JAX arrays
     "The network of a `World` and its habit, risk only, in JAX."
     import jax, jax.numpy as jnp
-    w = {k: jnp.asarray(v.detach().numpy()) for m, n in ((model, 'model'), (habit, 'habit')) for k, v in ((f'{n}.{k}', v) for k, v in m.state_dict().items())}
-    linear = lambda x, name: x@w[f'{name}.weight'].T + w[f'{name}.bias']
+
+    w = {
+        k: jnp.asarray(v.detach().numpy())
+        for m, n in ((model, 'model'), (habit, 'habit'))
+        for k, v in ((f'{n}.{k}', v) for k, v in m.state_dict().items())
+    }
+    linear = lambda x, name: x @ w[f'{name}.weight'].T + w[f'{name}.bias']
     mlp = lambda x, name, i=0, j=2: linear(jax.nn.relu(linear(x, f'{name}.{i}')), f'{name}.{j}')
     A, M, centre, scale = model.cfg.num_actions, model.cfg.members, w['model.centre'], w['model.scale']
+
     def step(state, a):
         z, h = state
-        x = jnp.concatenate([(z - centre)/scale, jax.nn.one_hot(a, A)], 1)
-        i_r, i_z, i_n = jnp.split(x@w['model.body.cell.weight_ih'].T + w['model.body.cell.bias_ih'], 3, 1)
-        h_r, h_z, h_n = jnp.split(h@w['model.body.cell.weight_hh'].T + w['model.body.cell.bias_hh'], 3, 1)
+        x = jnp.concatenate([(z - centre) / scale, jax.nn.one_hot(a, A)], 1)
+        i_r, i_z, i_n = jnp.split(x @ w['model.body.cell.weight_ih'].T + w['model.body.cell.bias_ih'], 3, 1)
+        h_r, h_z, h_n = jnp.split(h @ w['model.body.cell.weight_hh'].T + w['model.body.cell.bias_hh'], 3, 1)
         r, u = jax.nn.sigmoid(i_r + h_r), jax.nn.sigmoid(i_z + h_z)
-        h = (1-u)*jnp.tanh(i_n + r*h_n) + u*h
-        z = z + scale*jnp.stack([jnp.split(mlp(h, f'model.heads.{m}'), 2, 1)[0] for m in range(M)]).mean(0)
+        h = (1 - u) * jnp.tanh(i_n + r * h_n) + u * h
+        z = z + scale * jnp.stack([jnp.split(mlp(h, f'model.heads.{m}'), 2, 1)[0] for m in range(M)]).mean(0)
         p = jax.nn.sigmoid(mlp(h, 'model.outcomes').reshape(len(z), M, 2)).mean(1)
-        f = jax.nn.relu(linear(jax.nn.relu(linear(jnp.concatenate([(z - centre)/scale, h], 1), 'habit.body.0')), 'habit.body.2'))
-        return (z, h), -(p[:, 0]*prefer.want_reward + p[:, 1]*prefer.want_loss)*prefer.risk, 1 - p[:, 1], linear(f, 'habit.policy'), linear(f, 'habit.critic')[:, 0]
+        f = jax.nn.relu(
+            linear(jax.nn.relu(linear(jnp.concatenate([(z - centre) / scale, h], 1), 'habit.body.0')), 'habit.body.2')
+        )
+        return (
+            (z, h),
+            -(p[:, 0] * prefer.want_reward + p[:, 1] * prefer.want_loss) * prefer.risk,
+            1 - p[:, 1],
+            linear(f, 'habit.policy'),
+            linear(f, 'habit.critic')[:, 0],
+        )
+
     return step
 
+
 def time_mctx(
-    model, habit, prefer,
-    root,           # (z, h) tensors of E games
-    cfg,            # a `SearchConfig`
-    repeats=3
-)->float:           # seconds for one decision in all games, compiling not counted
+    model,
+    habit,
+    prefer,
+    root,  # (z, h) tensors of E games
+    cfg,  # a `SearchConfig`
+    repeats=3,
+) -> float:  # seconds for one decision in all games, compiling not counted
     "How long mctx takes. Needs the packages jax and mctx."
     import jax, jax.numpy as jnp, mctx
+
     step, z, h = jax_world(model, habit, prefer), *(jnp.asarray(s.numpy()) for s in root)
+
     def recurrent(params, key, a, state):
         state, G, alive, logits, value = step(state, a)
-        return mctx.RecurrentFnOutput(reward=-G, discount=cfg.discount*alive, prior_logits=logits, value=-value), state
+        return mctx.RecurrentFnOutput(
+            reward=-G, discount=cfg.discount * alive, prior_logits=logits, value=-value
+        ), state
+
     def decide(key):
         _, _, _, logits, value = step((z, h), jnp.zeros(len(z), int))
-        return mctx.muzero_policy(None, key, mctx.RootFnOutput(prior_logits=logits, value=-value, embedding=(z, h)), recurrent, cfg.num_simulations, dirichlet_fraction=0.).action_weights
-    run, keys = jax.jit(decide), jax.random.split(jax.random.PRNGKey(0), repeats+1)
-    run(keys[0]).block_until_ready(); start = time.perf_counter()
-    for k in keys[1:]: run(k).block_until_ready()
-    return (time.perf_counter() - start)/repeats
+        return mctx.muzero_policy(
+            None,
+            key,
+            mctx.RootFnOutput(prior_logits=logits, value=-value, embedding=(z, h)),
+            recurrent,
+            cfg.num_simulations,
+            dirichlet_fraction=0.0,
+        ).action_weights
+
+    run, keys = jax.jit(decide), jax.random.split(jax.random.PRNGKey(0), repeats + 1)
+    run(keys[0]).block_until_ready()
+    start = time.perf_counter()
+    for k in keys[1:]:
+        run(k).block_until_ready()
+    return (time.perf_counter() - start) / repeats
 
 # %% ../nbs/05b_search_speed.ipynb #e3214530
 @dataclass
 class SearchSpeedConfig:
-    num_envs:Annotated[int, Bounds(1, 4096)] = 64  # E, games that are searched
-    num_simulations:Simulations = 50    # N, steps imagined for one decision in each game
-    num_actions:Annotated[int, Bounds(1, 1000)] = 4  # A
-    seed:Seed = 0                       # of the network's weights and the states
-    results_dir:str = ''                # where to write search_speed.json; nowhere by default
+    num_envs: Annotated[int, Bounds(1, 4096)] = 64  # E, games that are searched
+    num_simulations: Simulations = 50  # N, steps imagined for one decision in each game
+    num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A
+    seed: Seed = 0  # of the network's weights and the states
+    results_dir: str = ''  # where to write search_speed.json; nowhere by default
 
 # %% ../nbs/05b_search_speed.ipynb #d6f2e3c7
 def measure_search(cfg):
     "Time one decision in many games: a search with node objects, ours with arrays, and mctx where it is installed."
     check_bounds(cfg)
-    if cfg.results_dir: check_folder(cfg.results_dir)
-    torch.manual_seed(cfg.seed); rows, plan = {}, SearchConfig(cfg.num_simulations)
-    for name, model in dict(vector=TransitionModel(TransitionConfig('vector', latent_dim=32, latent_grid=0, num_actions=cfg.num_actions)), grid=TransitionModel(TransitionConfig(num_actions=cfg.num_actions))).items():
+    if cfg.results_dir:
+        check_folder(cfg.results_dir)
+    torch.manual_seed(cfg.seed)
+    rows, plan = {}, SearchConfig(cfg.num_simulations)
+    for name, model in dict(
+        vector=TransitionModel(TransitionConfig('vector', latent_dim=32, latent_grid=0, num_actions=cfg.num_actions)),
+        grid=TransitionModel(TransitionConfig(num_actions=cfg.num_actions)),
+    ).items():
         habit, E = Habit(model.eval()), cfg.num_envs
         world, root = World(model, torch.zeros(model.cfg.z_dim)), (torch.randn(E, model.cfg.z_dim), model.blank(E))
-        def timed(f): start = time.perf_counter(); f(); return time.perf_counter() - start
+
+        def timed(f):
+            start = time.perf_counter()
+            f()
+            return time.perf_counter() - start
+
         search(world, root, cfg.num_actions, SearchConfig(3), habit.evaluate)
         ours = min(timed(lambda: search(world, root, cfg.num_actions, plan, habit.evaluate)) for _ in range(3))
-        some = max(1, E//8)                                     # node objects are slow: an eighth of the games is enough to know
-        nodes = timed(lambda: [search_with_nodes(world, (root[0][i:i+1], root[1][i:i+1]), cfg.num_actions, plan, habit.evaluate) for i in range(some)])*E/some
+        some = max(1, E // 8)  # node objects are slow: an eighth of the games is enough to know
+        nodes = (
+            timed(
+                lambda: [
+                    search_with_nodes(
+                        world, (root[0][i : i + 1], root[1][i : i + 1]), cfg.num_actions, plan, habit.evaluate
+                    )
+                    for i in range(some)
+                ]
+            )
+            * E
+            / some
+        )
         rows[name] = dict(nodes=nodes, arrays=ours, parameters=sum(p.numel() for p in model.parameters()))
         if name == 'vector':
-            try: rows[name]['mctx'] = time_mctx(model, habit, Preferences(), root, plan)
-            except ImportError: print('mctx is not installed (pip install mctx), so it is left out.')
-    out = dict(rows=rows, num_envs=cfg.num_envs, num_simulations=cfg.num_simulations, threads=torch.get_num_threads(), **provenance())
-    if cfg.results_dir: write_json(Path(cfg.results_dir)/'search_speed.json', out)
+            try:
+                rows[name]['mctx'] = time_mctx(model, habit, Preferences(), root, plan)
+            except ImportError:
+                print('mctx is not installed (pip install mctx), so it is left out.')
+    out = dict(
+        rows=rows,
+        num_envs=cfg.num_envs,
+        num_simulations=cfg.num_simulations,
+        threads=torch.get_num_threads(),
+        **provenance(),
+    )
+    if cfg.results_dir:
+        write_json(Path(cfg.results_dir) / 'search_speed.json', out)
     print(search_table(out))
     return out
 
+
 def search_table(
-    out:dict    # as `measure_search` gives it
-)->str:
+    out: dict,  # as `measure_search` gives it
+) -> str:
     "The measurement as text."
     name = dict(nodes='node objects, one game at a time', arrays='arrays, all games at once', mctx='mctx, compiled')
     lines = [f"{out['num_simulations']} simulations for each of {out['num_envs']} games; {out['threads']} threads"]
     for kind, row in out['rows'].items():
         lines.append(f"a {kind} model with {row['parameters']:,} parameters")
-        lines += [f"  {name[k]:<36}{1000*row[k]:>10.0f} ms a decision in all games{row['nodes']/row[k]:>8.1f} times node objects" for k in name if k in row]
+        lines += [
+            f"  {name[k]:<36}{1000 * row[k]:>10.0f} ms a decision in all games{row['nodes'] / row[k]:>8.1f} times node objects"
+            for k in name
+            if k in row
+        ]
     return '\n'.join(lines)
+
 
 aif_search_speed = command(SearchSpeedConfig, 'aif_search_speed')(measure_search)

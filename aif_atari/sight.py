@@ -28,310 +28,393 @@ from .eval import *
 # %% ../nbs/03a_sight.ipynb #ff0a38fa
 @dataclass(frozen=True)
 class Thing:
-    x:int                   # byte that holds its column, or -1 where it never moves sideways
-    y:int                   # byte that holds its row, or -1 where it never moves up or down
-    dx:float                # column of its centre on the screen, minus the byte
-    dy:float                # row of its centre on the screen, minus the byte (plus the byte, when `flip`)
-    w:float                 # width, screen pixels
-    h:float                 # height, screen pixels
-    flip:bool=False         # the row falls when the byte rises
-    field:tuple=(0, 160, 0, 210)    # left, right, top, bottom of where it is looked for, screen pixels
+    x: int  # byte that holds its column, or -1 where it never moves sideways
+    y: int  # byte that holds its row, or -1 where it never moves up or down
+    dx: float  # column of its centre on the screen, minus the byte
+    dy: float  # row of its centre on the screen, minus the byte (plus the byte, when `flip`)
+    w: float  # width, screen pixels
+    h: float  # height, screen pixels
+    flip: bool = False  # the row falls when the byte rises
+    field: tuple = (0, 160, 0, 210)  # left, right, top, bottom of where it is looked for, screen pixels
+
 
 _ghost = lambda x, y: Thing(x, y, -8.7, 5.5, 9, 11)
 THINGS = dict(
-    breakout=dict(ball=Thing(99, 101, -48.5, 10, 2, 4, field=(10, 150, 96, 184)), paddle=Thing(72, -1, -39.5, 190, 16, 4)),
-    pong=dict(ball=Thing(49, 54, -49, -12.5, 2, 4, field=(24, 136, 36, 192)), player=Thing(46, 51, -46, -6, 4, 16, field=(136, 150, 42, 188)), enemy=Thing(45, 50, -47, -7, 4, 16, field=(10, 24, 42, 188))),
+    breakout=dict(
+        ball=Thing(99, 101, -48.5, 10, 2, 4, field=(10, 150, 96, 184)), paddle=Thing(72, -1, -39.5, 190, 16, 4)
+    ),
+    pong=dict(
+        ball=Thing(49, 54, -49, -12.5, 2, 4, field=(24, 136, 36, 192)),
+        player=Thing(46, 51, -46, -6, 4, 16, field=(136, 150, 42, 188)),
+        enemy=Thing(45, 50, -47, -7, 4, 16, field=(10, 24, 42, 188)),
+    ),
     freeway=dict(chicken=Thing(-1, 14, 47.5, 196.5, 6, 8, flip=True)),
     boxing=dict(player=Thing(32, 34, 11, 55, 14, 46), enemy=Thing(33, 35, 10, 57, 14, 46)),
     space_invaders=dict(player=Thing(28, -1, 2, 190.5, 7, 10)),
-    ms_pacman=dict(player=Thing(10, 16, -8.5, 4.5, 9, 10), blinky=_ghost(9, 15), inky=_ghost(7, 13), pinky=_ghost(8, 14), sue=_ghost(6, 12)))
+    ms_pacman=dict(
+        player=Thing(10, 16, -8.5, 4.5, 9, 10),
+        blinky=_ghost(9, 15),
+        inky=_ghost(7, 13),
+        pinky=_ghost(8, 14),
+        sue=_ghost(6, 12),
+    ),
+)
 
-def things_of(env_name)->dict:
+
+def things_of(env_name) -> dict:
     "The things whose place is known in this game; none for a game without labels."
     kind, name = find_game(env_name)
     return THINGS.get(name, {}) if kind == 'ale' else {}
 
 # %% ../nbs/03a_sight.ipynb #ac72128f
 def places(
-    ram:np.ndarray, # (N, 128) uint8
-    thing:Thing,
-    size:int=64     # height and width of the frames, pixels
-)->np.ndarray:      # (N, 2) float64, column and row of its centre in the frames' pixels; nan where it is absent or off its field
+    ram: np.ndarray,  # (N, 128) uint8
+    thing: Thing,
+    size: int = 64,  # height and width of the frames, pixels
+) -> (
+    np.ndarray
+):  # (N, 2) float64, column and row of its centre in the frames' pixels; nan where it is absent or off its field
     "Where `thing` is in each frame, read from the emulator's memory. A byte of 0 says that it is not there."
     byte = lambda i: ram[:, i].astype(float) if i >= 0 else np.zeros(len(ram))
-    x, y = byte(thing.x) + thing.dx, (-1 if thing.flip else 1)*byte(thing.y) + thing.dy
+    x, y = byte(thing.x) + thing.dx, (-1 if thing.flip else 1) * byte(thing.y) + thing.dy
     left, right, top, bottom = thing.field
     gone = (x < left) | (x > right) | (y < top) | (y > bottom)
-    for i in (thing.x, thing.y): gone |= (ram[:, i] == 0) & (i >= 0)
-    xy = np.stack([(x + 0.5)*size/160 - 0.5, (y + 0.5)*size/210 - 0.5], 1)
+    for i in (thing.x, thing.y):
+        gone |= (ram[:, i] == 0) & (i >= 0)
+    xy = np.stack([(x + 0.5) * size / 160 - 0.5, (y + 0.5) * size / 210 - 0.5], 1)
     xy[gone] = np.nan
     return xy
 
 # %% ../nbs/03a_sight.ipynb #ee24330f
 def windows(
-    frames:np.ndarray,  # (n, H, W, 3) float
-    centres:np.ndarray, # (n, 2) int, column and row
-    half:tuple          # half the width and half the height, int
-)->np.ndarray:          # (n, 2*half+1, 2*half+1, 3), nan beyond the edge
+    frames: np.ndarray,  # (n, H, W, 3) float
+    centres: np.ndarray,  # (n, 2) int, column and row
+    half: tuple,  # half the width and half the height, int
+) -> np.ndarray:  # (n, 2*half+1, 2*half+1, 3), nan beyond the edge
     "A window of each frame."
     hx, hy = half
     padded = np.pad(frames, ((0, 0), (hy, hy), (hx, hx), (0, 0)), constant_values=np.nan)
-    rows, columns = centres[:, 1, None, None] + np.arange(2*hy+1)[:, None], centres[:, 0, None, None] + np.arange(2*hx+1)
-    return padded[np.arange(len(frames))[:, None, None], rows.clip(0, padded.shape[1]-1), columns.clip(0, padded.shape[2]-1)]
+    rows, columns = (
+        centres[:, 1, None, None] + np.arange(2 * hy + 1)[:, None],
+        centres[:, 0, None, None] + np.arange(2 * hx + 1),
+    )
+    return padded[
+        np.arange(len(frames))[:, None, None], rows.clip(0, padded.shape[1] - 1), columns.clip(0, padded.shape[2] - 1)
+    ]
+
 
 def half_size(thing, size=64):
     "Half the window's width and height for a thing, in the frames' pixels."
-    return math.ceil((thing.w*size/160 + 1)/2), math.ceil((thing.h*size/210 + 1)/2)
+    return math.ceil((thing.w * size / 160 + 1) / 2), math.ceil((thing.h * size / 210 + 1) / 2)
+
 
 def behind(
-    frames:np.ndarray,  # (T, H, W, 3) float, one episode
-    xy:np.ndarray,      # (T, 2) the thing's place
-    t:int,              # which frame
-    half:tuple,
-    k=15                # frames to take the median of
-)->np.ndarray:          # (2*half+1, 2*half+1, 3), nan when the thing hardly ever moves away
+    frames: np.ndarray,  # (T, H, W, 3) float, one episode
+    xy: np.ndarray,  # (T, 2) the thing's place
+    t: int,  # which frame
+    half: tuple,
+    k=15,  # frames to take the median of
+) -> np.ndarray:  # (2*half+1, 2*half+1, 3), nan when the thing hardly ever moves away
     "What the window around the thing at `t` shows when the thing is elsewhere."
-    away = ~(np.abs(xy - xy[t]) <= 2*np.array(half) + 1).all(1)
+    away = ~(np.abs(xy - xy[t]) <= 2 * np.array(half) + 1).all(1)
     near = np.where(away)[0]
     near = near[np.argsort(np.abs(near - t), kind='stable')[:k]]
     centre = np.rint(xy[t]).astype(int)
-    if len(near) < 5: return np.full((2*half[1]+1, 2*half[0]+1, 3), np.nan)
+    if len(near) < 5:
+        return np.full((2 * half[1] + 1, 2 * half[0] + 1, 3), np.nan)
     return np.median(windows(frames[near], np.repeat(centre[None], len(near), 0), half), 0)
 
 # %% ../nbs/03a_sight.ipynb #ff25d01f
 def share_drawn(
-    frames:np.ndarray,  # (T, H, W, 3) float in [0, 1], one episode
-    drawn:np.ndarray,   # (n, H, W, 3) float, a model's drawings of the frames `t`
-    t:np.ndarray,       # (n,) int
-    xy:np.ndarray,      # (T, 2) the thing's place, nan where it is not
-    half:tuple,         # as `half_size` gives it
-    reach=1.5           # pixels by which the drawing may be off
-)->tuple:               # (n,) float share, nan where the thing can't be seen; and (n, ..., 3) what the thing looks like there
+    frames: np.ndarray,  # (T, H, W, 3) float in [0, 1], one episode
+    drawn: np.ndarray,  # (n, H, W, 3) float, a model's drawings of the frames `t`
+    t: np.ndarray,  # (n,) int
+    xy: np.ndarray,  # (T, 2) the thing's place, nan where it is not
+    half: tuple,  # as `half_size` gives it
+    reach=1.5,  # pixels by which the drawing may be off
+) -> tuple:  # (n,) float share, nan where the thing can't be seen; and (n, ..., 3) what the thing looks like there
     "How much of a thing each drawing shows."
-    share, look = np.full(len(t), np.nan), np.full((len(t), 2*half[1]+1, 2*half[0]+1, 3), np.nan)
+    share, look = np.full(len(t), np.nan), np.full((len(t), 2 * half[1] + 1, 2 * half[0] + 1, 3), np.nan)
     ok = np.where(np.isfinite(xy[t, 0]))[0]
-    if not len(ok): return share, look
+    if not len(ok):
+        return share, look
     centres, b = np.rint(xy[t[ok]]).astype(int), np.stack([behind(frames, xy, i, half) for i in t[ok]])
     d = windows(frames[t[ok]], centres, half) - b
     size, best = np.nansum(d**2, (1, 2, 3)), np.full(len(ok), -np.inf)
     for s in np.argwhere(np.ones((3, 3))) - 1:
-        if s@s <= reach**2: best = np.maximum(best, np.nansum((windows(drawn[ok], centres+s, half) - b)*d, (1, 2, 3))/np.maximum(size, 1e-9))
+        if s @ s <= reach**2:
+            best = np.maximum(
+                best, np.nansum((windows(drawn[ok], centres + s, half) - b) * d, (1, 2, 3)) / np.maximum(size, 1e-9)
+            )
     seen = np.nanmax(np.abs(np.nan_to_num(d)), (1, 2, 3)) >= 0.15
     share[ok[seen]], look[ok[seen]] = best[seen], d[seen]
     return share, look
 
 # %% ../nbs/03a_sight.ipynb #0577f6af
 def false_alarms(
-    frames:np.ndarray,  # (n, H, W, 3) float in [0, 1]
-    drawn:np.ndarray,   # (n, H, W, 3) float
-    xy:np.ndarray,      # (n, 2) the thing's place, nan where it is not
-    look:np.ndarray,    # (2*hy+1, 2*hx+1, 3) what the thing looks like
-    thing:Thing
-)->np.ndarray:          # (n,) bool
+    frames: np.ndarray,  # (n, H, W, 3) float in [0, 1]
+    drawn: np.ndarray,  # (n, H, W, 3) float
+    xy: np.ndarray,  # (n, 2) the thing's place, nan where it is not
+    look: np.ndarray,  # (2*hy+1, 2*hx+1, 3) what the thing looks like
+    thing: Thing,
+) -> np.ndarray:  # (n,) bool
     "Frames in which the drawing adds at least half a thing where there is none."
     size, (hx, hy) = frames.shape[1], half_size(thing, frames.shape[1])
     look = torch.as_tensor(np.nan_to_num(look)).float().permute(2, 0, 1)[None]
     error = torch.as_tensor(drawn - frames).float().permute(0, 3, 1, 2)
-    match = (F.conv2d(error, look, padding=(hy, hx))/look.pow(2).sum().clamp_min(1e-9))[:, 0].numpy()
-    left, right, top, bottom = np.array(thing.field)*size/np.array([160, 160, 210, 210])
+    match = (F.conv2d(error, look, padding=(hy, hx)) / look.pow(2).sum().clamp_min(1e-9))[:, 0].numpy()
+    left, right, top, bottom = np.array(thing.field) * size / np.array([160, 160, 210, 210])
     column, row = np.arange(size), np.arange(size)[:, None]
     outside = (column < left - 1) | (column > right) | (row < top - 1) | (row > bottom)
-    own = (np.abs(column - xy[:, 0, None, None]) <= 2*hx + 1) & (np.abs(row - xy[:, 1, None, None]) <= 2*hy + 1)
+    own = (np.abs(column - xy[:, 0, None, None]) <= 2 * hx + 1) & (np.abs(row - xy[:, 1, None, None]) <= 2 * hy + 1)
     return np.where(own | outside, -np.inf, match).max((1, 2)) >= 0.5
 
 # %% ../nbs/03a_sight.ipynb #c47e67dd
 def components(
-    mask:torch.Tensor   # (n, H, W) bool
-)->torch.Tensor:        # (n, H, W) int64, 0 outside; pixels that touch, also by a corner, share a number
+    mask: torch.Tensor,  # (n, H, W) bool
+) -> torch.Tensor:  # (n, H, W) int64, 0 outside; pixels that touch, also by a corner, share a number
     "Number the connected groups of each mask, by spreading the largest number until nothing changes."
     n, h, w = mask.shape
-    ids = (torch.arange(1, h*w+1).view(1, h, w)*mask).float()
+    ids = (torch.arange(1, h * w + 1).view(1, h, w) * mask).float()
     while True:
-        spread = F.max_pool2d(ids[:, None], 3, 1, 1)[:, 0]*mask
-        if torch.equal(spread, ids): return ids.long()
+        spread = F.max_pool2d(ids[:, None], 3, 1, 1)[:, 0] * mask
+        if torch.equal(spread, ids):
+            return ids.long()
         ids = spread
 
+
 def component_recall(
-    frames:np.ndarray,      # (n, H, W, 3) float in [0, 1]
-    drawn:np.ndarray,       # (n, H, W, 3) float
-    background:np.ndarray   # (H, W, 3) the median over the episode
-)->np.ndarray:              # (n, 3) int: components drawn, components there, frames with a false alarm (0 or 1)
+    frames: np.ndarray,  # (n, H, W, 3) float in [0, 1]
+    drawn: np.ndarray,  # (n, H, W, 3) float
+    background: np.ndarray,  # (H, W, 3) the median over the episode
+) -> np.ndarray:  # (n, 3) int: components drawn, components there, frames with a false alarm (0 or 1)
     "How many of the moving components are drawn, and whether any is that is not there."
     d, g = (torch.as_tensor(x - background).float() for x in (frames, drawn))
     mask = d.abs().amax(-1) > 0.15
     ids, (n, h, w) = components(mask), mask.shape
-    total = lambda x: torch.zeros(n, h*w+1).scatter_add_(1, ids.flatten(1), x.flatten(1))
-    size, there = total((d*d).sum(-1)), total(mask.float()) > 0
+    total = lambda x: torch.zeros(n, h * w + 1).scatter_add_(1, ids.flatten(1), x.flatten(1))
+    size, there = total((d * d).sum(-1)), total(mask.float()) > 0
     there[:, 0] = False
-    hit = (total((d*g).sum(-1)) >= 0.5*size) & there
+    hit = (total((d * g).sum(-1)) >= 0.5 * size) & there
     around = F.max_pool2d(mask.float()[:, None], 5, 1, 2)[:, 0] > 0
     ghost = ((g.abs().amax(-1) > 0.3) & ~around).flatten(1).any(1)
     return torch.stack([hit.sum(1), there.sum(1), ghost], 1).numpy().astype(int)
 
 # %% ../nbs/03a_sight.ipynb #5e7d83bb
 def ridge(
-    z:torch.Tensor,     # (n, Z)
-    y:torch.Tensor,     # (n, V), nan where unknown
-    strength=0.1        # of the penalty, as a share of the data's own size
-):                      # callable (m, Z) -> (m, V)
+    z: torch.Tensor,  # (n, Z)
+    y: torch.Tensor,  # (n, V), nan where unknown
+    strength=0.1,  # of the penalty, as a share of the data's own size
+):  # callable (m, Z) -> (m, V)
     "Linear regression with a penalty, one variable at a time."
-    z1 = F.pad(z, (0, 1), value=1.)
-    solve = lambda k, v: torch.linalg.solve(k.T@k + strength*len(k)/100*torch.eye(k.shape[1]), k.T@v)
+    z1 = F.pad(z, (0, 1), value=1.0)
+    solve = lambda k, v: torch.linalg.solve(k.T @ k + strength * len(k) / 100 * torch.eye(k.shape[1]), k.T @ v)
     W = torch.stack([solve(z1[ok], y[ok, v]) for v, ok in enumerate(y.isfinite().T)], 1)
-    return lambda x: F.pad(x, (0, 1), value=1.)@W
+    return lambda x: F.pad(x, (0, 1), value=1.0) @ W
 
 # %% ../nbs/03a_sight.ipynb #aa7d10f0
 def small_network(
-    z:torch.Tensor,     # (n, Z)
-    y:torch.Tensor,     # (n, V), nan where unknown
+    z: torch.Tensor,  # (n, Z)
+    y: torch.Tensor,  # (n, V), nan where unknown
     steps=3000,
-    seed=0
-):                      # callable (m, Z) -> (m, V)
+    seed=0,
+):  # callable (m, Z) -> (m, V)
     "A perceptron with two hidden layers, dropout and weight decay."
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Dropout(0.1), nn.Linear(z.shape[1], 256), nn.ReLU(), nn.Dropout(0.05), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, y.shape[1]))
+    net = nn.Sequential(
+        nn.Dropout(0.1),
+        nn.Linear(z.shape[1], 256),
+        nn.ReLU(),
+        nn.Dropout(0.05),
+        nn.Linear(256, 64),
+        nn.ReLU(),
+        nn.Linear(64, y.shape[1]),
+    )
     opt = torch.optim.AdamW(net.parameters(), weight_decay=0.1)
     schedule, known = torch.optim.lr_scheduler.OneCycleLR(opt, 3e-3, steps), y.isfinite()
     for _ in range(steps):
         i = torch.randint(len(z), (256,))
-        cost = (F.smooth_l1_loss(net(z[i]), y[i].nan_to_num(), beta=0.1, reduction='none')*known[i]).mean()
-        opt.zero_grad(); cost.backward(); opt.step(); schedule.step()
+        cost = (F.smooth_l1_loss(net(z[i]), y[i].nan_to_num(), beta=0.1, reduction='none') * known[i]).mean()
+        opt.zero_grad()
+        cost.backward()
+        opt.step()
+        schedule.step()
     return torch.no_grad()(net.eval())
 
 # %% ../nbs/03a_sight.ipynb #7e496dae
 def cross_predict(
-    fit_probe,              # `ridge` or `small_network`
-    z:torch.Tensor,         # (n, Z) latent means
-    y:torch.Tensor,         # (n, V) what to predict, nan where unknown
-    episodes:np.ndarray,    # (n,) the episode of each row
-    folds=5
-)->torch.Tensor:            # (n, V) predictions for each row by a probe that never saw its episode
+    fit_probe,  # `ridge` or `small_network`
+    z: torch.Tensor,  # (n, Z) latent means
+    y: torch.Tensor,  # (n, V) what to predict, nan where unknown
+    episodes: np.ndarray,  # (n,) the episode of each row
+    folds=5,
+) -> torch.Tensor:  # (n, V) predictions for each row by a probe that never saw its episode
     "Cross-validation by episode, everything standardised on the training part."
     out, fold = torch.zeros_like(y), torch.as_tensor(episodes % folds)
     for f in fold.unique():
         train, test = fold != f, fold == f
         m, s = z[train].mean(0), z[train].std(0) + 1e-3
-        ym = y[train].nanmean(0); ys = (y[train] - ym).pow(2).nanmean(0).sqrt() + 1e-6
-        out[test] = fit_probe((z[train] - m)/s, (y[train] - ym)/ys)((z[test] - m)/s)*ys + ym
+        ym = y[train].nanmean(0)
+        ys = (y[train] - ym).pow(2).nanmean(0).sqrt() + 1e-6
+        out[test] = fit_probe((z[train] - m) / s, (y[train] - ym) / ys)((z[test] - m) / s) * ys + ym
     return out
 
+
 def r2_of(
-    y:np.ndarray,       # (n,) truth, nan where unknown
-    p:np.ndarray,       # (n,) predictions
-    episodes:np.ndarray # (n,)
-)->dict:                # r2 and its interval over episodes
+    y: np.ndarray,  # (n,) truth, nan where unknown
+    p: np.ndarray,  # (n,) predictions
+    episodes: np.ndarray,  # (n,)
+) -> dict:  # r2 and its interval over episodes
     "Share of variance predicted."
-    ok = np.isfinite(y); y, p, episodes = y[ok], p[ok], episodes[ok]
-    rows = np.array([[((y - p)[episodes == e]**2).sum(), ((y - y.mean())[episodes == e]**2).sum()] for e in np.unique(episodes)])
-    stat = lambda x, axis: 1 - x[:, 0].sum()/max(x[:, 1].sum(), 1e-9)
+    ok = np.isfinite(y)
+    y, p, episodes = y[ok], p[ok], episodes[ok]
+    rows = np.array(
+        [[((y - p)[episodes == e] ** 2).sum(), ((y - y.mean())[episodes == e] ** 2).sum()] for e in np.unique(episodes)]
+    )
+    stat = lambda x, axis: 1 - x[:, 0].sum() / max(x[:, 1].sum(), 1e-9)
     return dict(value=float(stat(rows, 0)), interval=bootstrap(rows, stat))
 
 # %% ../nbs/03a_sight.ipynb #fda72b14
 class WatchedGames(GymGames):
     "An ALE game whose memory can be read at each step, for scripted players and for measuring."
-    def ram(self): return np.stack([e.unwrapped.ale.getRAM() for e in self.envs])
+
+    def ram(self):
+        return np.stack([e.unwrapped.ale.getRAM() for e in self.envs])
+
 
 def _follow_breakout(ram):
-    gap = ram[:, 99].astype(int) - ram[:, 72] - 9                  # ball minus the paddle's middle, screen pixels
+    gap = ram[:, 99].astype(int) - ram[:, 72] - 9  # ball minus the paddle's middle, screen pixels
     return np.where(ram[:, 101] == 0, 1, np.where(gap > 3, 2, np.where(gap < -3, 3, 0)))
+
 
 def _follow_pong(ram):
     gap = ram[:, 54].astype(int) - ram[:, 51] - 6
     return np.where(ram[:, 49] == 0, 0, np.where(gap < -3, 2, np.where(gap > 3, 3, 0)))
 
+
 SCRIPTS = dict(breakout=_follow_breakout, pong=_follow_pong)
 
+
 def scripted_play(
-    cfg:CollectConfig,  # what to play; Breakout or Pong
-    wobble=0.1          # share of steps with a random action
-)->Episodes:            # with `ram`
+    cfg: CollectConfig,  # what to play; Breakout or Pong
+    wobble=0.1,  # share of steps with a random action
+) -> Episodes:  # with `ram`
     "Play with a player that reads the ball's place from the emulator's memory. For evaluation only."
     name = one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'script for the game')
     made, rng = [], np.random.default_rng(cfg.seed)
-    def games(cfg, n): made.append(WatchedGames(cfg, n)); return made[0]
+
+    def games(cfg, n):
+        made.append(WatchedGames(cfg, n))
+        return made[0]
+
     def policy(o):
         act = SCRIPTS[name](made[0].ram())
         return np.where(rng.random(len(act)) < wobble, rng.integers(len(made[0].action_names), size=len(act)), act)
+
     return play(cfg, policy, progress=False, games=games)
 
 # %% ../nbs/03a_sight.ipynb #dd8fd0cf
 def ratio_of(
-    pairs   # (n, 2) numerator and denominator, one row an episode
-)->dict:    # value, interval, n
+    pairs,  # (n, 2) numerator and denominator, one row an episode
+) -> dict:  # value, interval, n
     "Sum of the first column over sum of the second, with its interval over rows."
     pairs = np.array(pairs, float)
-    stat = lambda x, axis: x[:, 0].sum()/max(x[:, 1].sum(), 1e-9)
+    stat = lambda x, axis: x[:, 0].sum() / max(x[:, 1].sum(), 1e-9)
     return dict(value=float(stat(pairs, 0)), interval=bootstrap(pairs, stat), n=int(pairs[:, 1].sum()))
 
 # %% ../nbs/03a_sight.ipynb #bfa4cedd
 def see(
-    draw,               # (stacked frames (n, H, W, 3k) uint8, frames before (n, H, W, 3) uint8) -> drawings (n, H, W, 3) float
-    eps:Episodes,       # with `ram`, where the game has labels
-    context=1,          # frames that the model sees together
-    per_episode=100     # frames to look at in each episode
-)->dict:                # name -> list of (numerator, denominator), one pair an episode
+    draw,  # (stacked frames (n, H, W, 3k) uint8, frames before (n, H, W, 3) uint8) -> drawings (n, H, W, 3) float
+    eps: Episodes,  # with `ram`, where the game has labels
+    context=1,  # frames that the model sees together
+    per_episode=100,  # frames to look at in each episode
+) -> dict:  # name -> list of (numerator, denominator), one pair an episode
     "Counts of what is drawn, episode by episode."
     things, out, seen = things_of(eps.config['env_name']) if eps.ram is not None else {}, {}, []
     add = lambda name, a, b: out.setdefault(name, []).append((float(a), float(b)))
     for i, e in enumerate(eps):
-        o = np.float32(e.frames)/255
-        t = np.unique(np.linspace(1, len(o)-1, min(per_episode, len(o)-1)).astype(int))
-        drawn = draw(eps.stack(eps.starts[i] + t, context), e.frames[t-1])
-        squared, moving = ((drawn - o[t])**2), np.abs(o[t] - o[t-1]) > 0.1
-        add('mse', squared.sum(), squared.size); add('mse moving', squared[moving].sum(), moving.sum()); add('mse static', squared[~moving].sum(), (~moving).sum())
+        o = np.float32(e.frames) / 255
+        t = np.unique(np.linspace(1, len(o) - 1, min(per_episode, len(o) - 1)).astype(int))
+        drawn = draw(eps.stack(eps.starts[i] + t, context), e.frames[t - 1])
+        squared, moving = ((drawn - o[t]) ** 2), np.abs(o[t] - o[t - 1]) > 0.1
+        add('mse', squared.sum(), squared.size)
+        add('mse moving', squared[moving].sum(), moving.sum())
+        add('mse static', squared[~moving].sum(), (~moving).sum())
         c = component_recall(o[t], drawn, np.median(o, 0)).sum(0)
-        add('components', c[0], c[1]); add('components, false alarms', c[2], len(t))
+        add('components', c[0], c[1])
+        add('components, false alarms', c[2], len(t))
         for name, thing in things.items():
             xy = places(e.ram, thing, o.shape[1])
             share, look = share_drawn(o, drawn, t, xy, half_size(thing, o.shape[1]))
             ok = np.isfinite(share)
-            add(name, (share[ok] >= 0.5).sum(), ok.sum()); seen.append((name, o[t], drawn, xy[t], look[ok]))
+            add(name, (share[ok] >= 0.5).sum(), ok.sum())
+            seen.append((name, o[t], drawn, xy[t], look[ok]))
     for name, thing in things.items():
         looks = np.concatenate([s[4] for s in seen if s[0] == name])
         if len(looks):
             for n, o, drawn, xy, _ in seen:
-                if n == name: add(f'{name}, false alarms', false_alarms(o, drawn, xy, np.nanmean(looks, 0), thing).sum(), len(o))
+                if n == name:
+                    add(f'{name}, false alarms', false_alarms(o, drawn, xy, np.nanmean(looks, 0), thing).sum(), len(o))
     return out
 
 # %% ../nbs/03a_sight.ipynb #0b0264a5
-def sight(counts:dict)->dict:
+def sight(counts: dict) -> dict:
     "The counts of `see` as numbers with intervals: recall and false alarms as shares, errors as PSNR in dB."
     out = {}
     for name, pairs in counts.items():
-        if sum(b for _, b in pairs) == 0: continue
+        if sum(b for _, b in pairs) == 0:
+            continue
         r = ratio_of(pairs)
-        db = lambda v: float(-10*np.log10(v + 1e-12))
-        out[name.replace('mse', 'psnr')] = dict(value=db(r['value']), interval=tuple(sorted(map(db, r['interval']))), n=r['n']) if name.startswith('mse') else r
+        db = lambda v: float(-10 * np.log10(v + 1e-12))
+        out[name.replace('mse', 'psnr')] = (
+            dict(value=db(r['value']), interval=tuple(sorted(map(db, r['interval']))), n=r['n'])
+            if name.startswith('mse')
+            else r
+        )
     return out
 
 # %% ../nbs/03a_sight.ipynb #bcf2a229
-def drawer(
-    vae:VAE
-):          # callable for `see`
+def drawer(vae: VAE):  # callable for `see`
     "A VAE's drawings from its posterior mean."
     device = next(vae.parameters()).device
+
     @torch.no_grad()
     def draw(stacked, before):
-        return np.concatenate([vae.eval().reconstruct(to_float(s, device)).permute(0, 2, 3, 1).cpu().numpy() for s in np.array_split(stacked, max(1, len(stacked)//250))])
+        return np.concatenate(
+            [
+                vae.eval().reconstruct(to_float(s, device)).permute(0, 2, 3, 1).cpu().numpy()
+                for s in np.array_split(stacked, max(1, len(stacked) // 250))
+            ]
+        )
+
     return draw
 
+
 def probe_sight(
-    vae:VAE,
-    eps:Episodes,       # with `ram`
-    kinds=('linear', 'network')
-)->dict:                # kind -> variable -> R2 with interval
+    vae: VAE,
+    eps: Episodes,  # with `ram`
+    kinds=('linear', 'network'),
+) -> dict:  # kind -> variable -> R2 with interval
     "How well the places of the game's things can be read off the latent mean."
     things = things_of(eps.config['env_name'])
-    rows = eps.rows(); owner = np.repeat(np.arange(len(eps)), eps.lengths)
+    rows = eps.rows()
+    owner = np.repeat(np.arange(len(eps)), eps.lengths)
     names, columns = [], []
     for name, thing in things.items():
-        gone = np.isnan(places(eps.ram[rows], replace(thing, field=(0, 160, 0, thing.field[3])))[:, 0])     # below its field a ball is lost, and not on the screen
+        gone = np.isnan(
+            places(eps.ram[rows], replace(thing, field=(0, 160, 0, thing.field[3])))[:, 0]
+        )  # below its field a ball is lost, and not on the screen
         for axis, byte in (('x', thing.x), ('y', thing.y)):
             v = np.where(gone, np.nan, eps.ram[rows][:, byte].astype(float))
-            if byte >= 0 and np.nanstd(v) > 0: names.append(f'{name} {axis}'); columns.append(v)
+            if byte >= 0 and np.nanstd(v) > 0:
+                names.append(f'{name} {axis}')
+                columns.append(v)
     y = torch.as_tensor(np.stack(columns, 1)).float()
-    z = torch.cat([encode_all(vae, eps.stack(r, vae.cfg.context))[0] for r in np.array_split(rows, max(1, len(rows)//2000))])
-    if z.shape[1] > 512: z = z@torch.svd_lowrank(z - z.mean(0), q=512)[2]
+    z = torch.cat(
+        [encode_all(vae, eps.stack(r, vae.cfg.context))[0] for r in np.array_split(rows, max(1, len(rows) // 2000))]
+    )
+    if z.shape[1] > 512:
+        z = z @ torch.svd_lowrank(z - z.mean(0), q=512)[2]
     fits = dict(linear=ridge, network=small_network)
     out = {}
     for kind in kinds:
@@ -341,62 +424,88 @@ def probe_sight(
 
 # %% ../nbs/03a_sight.ipynb #b84483e1
 def blind_models(
-    eps:Episodes    # any play of the game, for its mean frame
-)->dict:            # name -> callable for `see`
+    eps: Episodes,  # any play of the game, for its mean frame
+) -> dict:  # name -> callable for `see`
     "The mean frame and the frame before."
-    mean = eps.frames[eps.spread(2000)].mean(0, dtype=np.float64).astype(np.float32)/255
-    return {'mean frame': lambda s, b: np.repeat(mean[None], len(s), 0), 'frame before': lambda s, b: np.float32(b)/255}
+    mean = eps.frames[eps.spread(2000)].mean(0, dtype=np.float64).astype(np.float32) / 255
+    return {
+        'mean frame': lambda s, b: np.repeat(mean[None], len(s), 0),
+        'frame before': lambda s, b: np.float32(b) / 255,
+    }
+
 
 def sight_table(
-    results:dict    # model -> `sight`
-)->str:
+    results: dict,  # model -> `sight`
+) -> str:
     "Measures as text, one a line, one model a column."
     names = list(dict.fromkeys(k for r in results.values() for k in r))
+
     def cell(r, k):
-        if k not in r: return ''
+        if k not in r:
+            return ''
         scale, f = (1, '.1f') if k.startswith('psnr') else (1, '.2f') if k.startswith('R2') else (100, '.1f')
-        return f"{scale*r[k]['value']:{f}} ({scale*r[k]['interval'][0]:{f}} to {scale*r[k]['interval'][1]:{f}})"
-    unit = lambda k: f"{k}, dB" if k.startswith('psnr') else k if k.startswith('R2') else f"{k}, %" if 'false' in k else f"{k}: recall, %"
-    return '\n'.join([f"{'':<34}" + ''.join(f'{m:>26}' for m in results)] + [f'{unit(k):<34}' + ''.join(f'{cell(r, k):>26}' for r in results.values()) for k in names])
+        return f"{scale * r[k]['value']:{f}} ({scale * r[k]['interval'][0]:{f}} to {scale * r[k]['interval'][1]:{f}})"
+
+    unit = lambda k: (
+        f"{k}, dB"
+        if k.startswith('psnr')
+        else k
+        if k.startswith('R2')
+        else f"{k}, %"
+        if 'false' in k
+        else f"{k}: recall, %"
+    )
+    return '\n'.join(
+        [f"{'':<34}" + ''.join(f'{m:>26}' for m in results)]
+        + [f'{unit(k):<34}' + ''.join(f'{cell(r, k):>26}' for r in results.values()) for k in names]
+    )
 
 # %% ../nbs/03a_sight.ipynb #df3b470f
 @dataclass
 class SeeConfig:
-    model_path:str = ''                 # best_model.pt or another checkpoint of a VAE
-    pretrained:str = ''                 # or the name of shipped weights, such as breakout
-    env_name:str = ''                   # the game to look at; by default the one that the model was trained on
-    player:Literal['random', 'scripted'] = 'random'  # who plays the games: random, or scripted (Breakout and Pong)
-    num_episodes:Count = 20             # fresh episodes to look at
-    per_episode:Count = 100             # frames to look at in each
-    probe_episodes:Natural = 60         # further episodes for the probes, at least 5; 0 leaves them out
-    max_steps:Count = 1000              # agent steps after which an episode is truncated
-    seed:BaseSeed = 1_000_042           # of the fresh episodes
-    output_dir:str = ''                 # where to write sight.txt and sight.json; nowhere by default
+    model_path: str = ''  # best_model.pt or another checkpoint of a VAE
+    pretrained: str = ''  # or the name of shipped weights, such as breakout
+    env_name: str = ''  # the game to look at; by default the one that the model was trained on
+    player: Literal['random', 'scripted'] = 'random'  # who plays the games: random, or scripted (Breakout and Pong)
+    num_episodes: Count = 20  # fresh episodes to look at
+    per_episode: Count = 100  # frames to look at in each
+    probe_episodes: Natural = 60  # further episodes for the probes, at least 5; 0 leaves them out
+    max_steps: Count = 1000  # agent steps after which an episode is truncated
+    seed: BaseSeed = 1_000_042  # of the fresh episodes
+    output_dir: str = ''  # where to write sight.txt and sight.json; nowhere by default
 
 # %% ../nbs/03a_sight.ipynb #26006ba0
-def watched(cfg:CollectConfig, player='random')->Episodes:
+def watched(cfg: CollectConfig, player='random') -> Episodes:
     "Play, with the emulator's memory where the game has labels."
-    if player == 'scripted': return scripted_play(cfg)
+    if player == 'scripted':
+        return scripted_play(cfg)
     eps = play(cfg)
     return eps.with_ram() if things_of(cfg.env_name) else eps
 
+
 def probe_table(
-    results:dict,   # model -> `probe_sight`
-    label='R2'
-)->dict:            # model -> name of the measure -> value, for `sight_table`
+    results: dict,  # model -> `probe_sight`
+    label='R2',
+) -> dict:  # model -> name of the measure -> value, for `sight_table`
     "The probes' scores in the form of the other measures."
-    return {m: {f'{label} of {v}, {k}': r for k, scores in kinds.items() for v, r in scores.items()} for m, kinds in results.items()}
+    return {
+        m: {f'{label} of {v}, {k}': r for k, scores in kinds.items() for v, r in scores.items()}
+        for m, kinds in results.items()
+    }
 
 # %% ../nbs/03a_sight.ipynb #8ebf8763
 def measure_sight(
-    vae:VAE,
-    eps:Episodes,       # fresh episodes, with `ram` where the game has labels
-    probe_eps=None,     # further ones for the probes
-    per_episode=100
-)->dict:                # model -> name -> value with interval
+    vae: VAE,
+    eps: Episodes,  # fresh episodes, with `ram` where the game has labels
+    probe_eps=None,  # further ones for the probes
+    per_episode=100,
+) -> dict:  # model -> name -> value with interval
     "The VAE beside the mean frame, the frame before and, for the probes, an untrained encoder."
-    results = {'VAE': sight(see(drawer(vae), eps, vae.cfg.context, per_episode))} | {n: sight(see(d, eps, 1, per_episode)) for n, d in blind_models(eps).items()}
-    if probe_eps is None or not things_of(eps.config['env_name']): return results
+    results = {'VAE': sight(see(drawer(vae), eps, vae.cfg.context, per_episode))} | {
+        n: sight(see(d, eps, 1, per_episode)) for n, d in blind_models(eps).items()
+    }
+    if probe_eps is None or not things_of(eps.config['env_name']):
+        return results
     torch.manual_seed(0)
     probes = probe_table({'VAE': probe_sight(vae, probe_eps), 'untrained': probe_sight(VAE(vae.cfg).eval(), probe_eps)})
     return {m: results.get(m, {}) | probes.get(m, {}) for m in (*results, 'untrained')}
@@ -405,18 +514,33 @@ def measure_sight(
 def _see(cfg):
     "Measure what a trained VAE sees: is each thing drawn, where it is and nowhere else, and can its place be read off the latent?"
     check_bounds(cfg)
-    check(bool(cfg.model_path) != bool(cfg.pretrained), 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.')
-    check(cfg.probe_episodes == 0 or cfg.probe_episodes >= 5, f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.')
+    check(
+        bool(cfg.model_path) != bool(cfg.pretrained),
+        'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.',
+    )
+    check(
+        cfg.probe_episodes == 0 or cfg.probe_episodes >= 5,
+        f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.',
+    )
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
     env_name = cfg.env_name or vae.settings.get('env_name', 'Breakout')
-    if cfg.output_dir: check_folder(cfg.output_dir)
-    game = CollectConfig(env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, frame_size=vae.cfg.frame_size)
+    if cfg.output_dir:
+        check_folder(cfg.output_dir)
+    game = CollectConfig(
+        env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, frame_size=vae.cfg.frame_size
+    )
     eps = watched(game, cfg.player)
-    probe_eps = watched(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed+1_000_000)) if cfg.probe_episodes and things_of(env_name) else None
+    probe_eps = (
+        watched(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed + 1_000_000))
+        if cfg.probe_episodes and things_of(env_name)
+        else None
+    )
     results = measure_sight(vae, eps, probe_eps, cfg.per_episode)
     if cfg.output_dir:
-        write_text(Path(cfg.output_dir)/'sight.txt', sight_table(results) + '\n'); write_json(Path(cfg.output_dir)/'sight.json', dict(settings=asdict(cfg), results=results, **provenance()))
+        write_text(Path(cfg.output_dir) / 'sight.txt', sight_table(results) + '\n')
+        write_json(Path(cfg.output_dir) / 'sight.json', dict(settings=asdict(cfg), results=results, **provenance()))
     print(sight_table(results))
     return results
+
 
 aif_see = command(SeeConfig, 'aif_see')(_see)

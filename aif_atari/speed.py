@@ -21,13 +21,16 @@ from .train import *
 
 # %% ../nbs/speed.ipynb #35398f99
 def _resizer(size):
-    try: import cv2
-    except ImportError: return 'numpy', lambda o: shrink(o, size)
+    try:
+        import cv2
+    except ImportError:
+        return 'numpy', lambda o: shrink(o, size)
     return 'OpenCV', lambda o: cv2.resize(o, (size, size), interpolation=cv2.INTER_AREA)
 
+
 def plain_play(
-    cfg:CollectConfig   # the protocol; num_episodes are played one after the other
-)->list:                # (H, W, 3) uint8 frames
+    cfg: CollectConfig,  # the protocol; num_episodes are played one after the other
+) -> list:  # (H, W, 3) uint8 frames
     "Random play with a plain Gymnasium loop at the same protocol."
     name = next(i for i in gymnasium.registry if i.startswith('ALE/') and find_game(i) == find_game(cfg.env_name))
     env = gymnasium.make(name, frameskip=1, repeat_action_probability=cfg.sticky, full_action_space=cfg.full_actions)
@@ -35,97 +38,141 @@ def plain_play(
     rng, frames = np.random.default_rng(cfg.seed), []
     o, _ = env.reset(seed=cfg.seed)
     for _ in range(cfg.num_episodes):
-        frames.append(resize(o)); over = False
+        frames.append(resize(o))
+        over = False
         while not over:
             o, r, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
-            frames.append(resize(o)); over = terminated or truncated
+            frames.append(resize(o))
+            over = terminated or truncated
         o, _ = env.reset()
     return frames
 
 # %% ../nbs/speed.ipynb #573eee4c
 def emulator_rate(
-    cfg:CollectConfig,  # the protocol
-    steps:int=3000      # steps to time
-)->float:               # steps a second on one core
+    cfg: CollectConfig,  # the protocol
+    steps: int = 3000,  # steps to time
+) -> float:  # steps a second on one core
     "How fast the emulator alone is at the same protocol: `cfg.frame_skip` frames a step, no pictures."
     kind, rom = find_game(cfg.env_name)
-    ale = ALEInterface(); ale.setFloat('repeat_action_probability', cfg.sticky); ale.setInt('random_seed', 0); ale.loadROM(roms.get_rom_path(rom))
+    ale = ALEInterface()
+    ale.setFloat('repeat_action_probability', cfg.sticky)
+    ale.setInt('random_seed', 0)
+    ale.loadROM(roms.get_rom_path(rom))
     actions, rng = ale.getMinimalActionSet(), np.random.default_rng(cfg.seed)
     start = time.perf_counter()
     for a in rng.integers(len(actions), size=steps):
-        for _ in range(cfg.frame_skip): ale.act(actions[a])
-        if ale.game_over(): ale.reset_game()
-    return steps/(time.perf_counter() - start)
+        for _ in range(cfg.frame_skip):
+            ale.act(actions[a])
+        if ale.game_over():
+            ale.reset_game()
+    return steps / (time.perf_counter() - start)
+
 
 def measure_playing(
-    cfg:CollectConfig,  # the protocol
-    rounds:int=3        # a machine's speed wanders, so both ways take turns, and the middle one of each counts
-)->tuple:               # the last round's `Episodes`; steps per second: plain, ours, the emulator alone on one core
+    cfg: CollectConfig,  # the protocol
+    rounds: int = 3,  # a machine's speed wanders, so both ways take turns, and the middle one of each counts
+) -> tuple:  # the last round's `Episodes`; steps per second: plain, ours, the emulator alone on one core
     "Random play in a plain loop and in a batch, in turns."
     rates = []
     for _ in range(rounds):
-        start = time.perf_counter(); plain = len(plain_play(replace(cfg, num_episodes=min(20, cfg.num_episodes))))/(time.perf_counter() - start)
-        start = time.perf_counter(); eps = play(cfg, progress=False); ours = eps.num_frames/(time.perf_counter() - start)
+        start = time.perf_counter()
+        plain = len(plain_play(replace(cfg, num_episodes=min(20, cfg.num_episodes)))) / (time.perf_counter() - start)
+        start = time.perf_counter()
+        eps = play(cfg, progress=False)
+        ours = eps.num_frames / (time.perf_counter() - start)
         rates.append((plain, ours, emulator_rate(cfg)))
     return eps, *np.median(rates, 0).tolist()
 
 # %% ../nbs/speed.ipynb #b85b7333
 class PlainRecipe:
     "float32 frames in a DataLoader, sigmoid and summed squared error, Adam at a constant rate."
+
     name = 'plain'
+
     def __init__(self, frames, vae_cfg, epochs=None):
-        x = torch.from_numpy(np.stack([np.float32(f)/255 for f in frames])).permute(0, 3, 1, 2).contiguous()
+        x = torch.from_numpy(np.stack([np.float32(f) / 255 for f in frames])).permute(0, 3, 1, 2).contiguous()
         self.vae = VAE(replace(vae_cfg, likelihood='mse', start='random')).to(memory_format=torch.contiguous_format)
         self.loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), 128, shuffle=True, drop_last=True)
         self.opt = torch.optim.Adam(self.vae.parameters(), 1e-3)
-    def batches(self, epoch): return (b for b, in self.loader)
+
+    def batches(self, epoch):
+        return (b for (b,) in self.loader)
+
     def step(self, o):
         F = self.vae.free_energy(o)['F']
-        self.opt.zero_grad(); F.backward(); self.opt.step()
+        self.opt.zero_grad()
+        F.backward()
+        self.opt.step()
+
 
 class OurRecipe:
     "uint8 frames, the linear start, the optimal variance, channels last, bfloat16 where it is native, a falling step size."
+
     name = 'aif_atari'
+
     def __init__(self, eps, vae_cfg, epochs=10):
         cfg = TrainConfig(epochs=epochs)
         self.eps, self.vae = eps, VAE(vae_cfg)
         self.vae.start_from(to_float(eps.frames[eps.spread(2048)]))
-        self.opt, self.schedule = make_optimiser(self.vae, cfg, epochs*(eps.num_frames//128))
+        self.opt, self.schedule = make_optimiser(self.vae, cfg, epochs * (eps.num_frames // 128))
         self.bfloat16 = use_bfloat16('auto', 'cpu')
-    def batches(self, epoch): return frame_batches(self.eps, 128, epoch)
+
+    def batches(self, epoch):
+        return frame_batches(self.eps, 128, epoch)
+
     def step(self, o):
-        with torch.autocast('cpu', torch.bfloat16, enabled=self.bfloat16): F = self.vae.free_energy(o)['F']
-        self.opt.zero_grad(); F.backward(); self.opt.step(); self.schedule.step()
+        with torch.autocast('cpu', torch.bfloat16, enabled=self.bfloat16):
+            F = self.vae.free_energy(o)['F']
+        self.opt.zero_grad()
+        F.backward()
+        self.opt.step()
+        self.schedule.step()
 
 # %% ../nbs/speed.ipynb #49bff9e5
 def race(
-    make,           # () -> recipe
-    fresh:Episodes, # fresh episodes to measure PSNR on
-    seconds:float,  # how long to train
-    every=5         # steps between looks
-)->dict:            # `times` (seconds of preparing and training) and `psnr` (dB) at each look, and `per_second`, frames trained on
+    make,  # () -> recipe
+    fresh: Episodes,  # fresh episodes to measure PSNR on
+    seconds: float,  # how long to train
+    every=5,  # steps between looks
+) -> (
+    dict
+):  # `times` (seconds of preparing and training) and `psnr` (dB) at each look, and `per_second`, frames trained on
     "PSNR on fresh frames against training time."
-    o = to_float(fresh.frames[fresh.rows()][::max(1, fresh.num_frames//500)])
-    start = time.perf_counter(); recipe = make(); spent = time.perf_counter() - start
+    o = to_float(fresh.frames[fresh.rows()][:: max(1, fresh.num_frames // 500)])
+    start = time.perf_counter()
+    recipe = make()
+    spent = time.perf_counter() - start
     times, psnr, n, epoch, prepared = [], [], 0, 0, spent
+
     def look():
-        with torch.no_grad(): mse = ((recipe.vae.eval().reconstruct(o) - o)**2).mean().item()
-        times.append(spent); psnr.append(-10*np.log10(mse)); recipe.vae.train()
+        with torch.no_grad():
+            mse = ((recipe.vae.eval().reconstruct(o) - o) ** 2).mean().item()
+        times.append(spent)
+        psnr.append(-10 * np.log10(mse))
+        recipe.vae.train()
+
     look()
     while spent < seconds:
         epoch += 1
         start = time.perf_counter()
         for i, batch in enumerate(recipe.batches(epoch)):
-            recipe.step(batch); n += len(batch)
-            if i % every == every-1: spent += time.perf_counter() - start; look(); start = time.perf_counter()
-            if spent > seconds: break
-        else: spent += time.perf_counter() - start
-    return dict(times=times, psnr=psnr, per_second=n/(spent-prepared), prepare=prepared)
+            recipe.step(batch)
+            n += len(batch)
+            if i % every == every - 1:
+                spent += time.perf_counter() - start
+                look()
+                start = time.perf_counter()
+            if spent > seconds:
+                break
+        else:
+            spent += time.perf_counter() - start
+    return dict(times=times, psnr=psnr, per_second=n / (spent - prepared), prepare=prepared)
+
 
 def reached(
-    run:dict,   # as `race` gives it
-    db:float    # PSNR to reach
-)->float:       # seconds, or None when it was not reached
+    run: dict,  # as `race` gives it
+    db: float,  # PSNR to reach
+) -> float:  # seconds, or None when it was not reached
     "When a race first was at `db` or above, and stayed there at the next look."
     ok = np.array(run['psnr']) >= db
     ok[:-1] &= ok[1:]
@@ -134,67 +181,95 @@ def reached(
 # %% ../nbs/speed.ipynb #98f14cf6
 def _peak():
     "Peak memory of this process in MB; on Linux from /proc, since `getrusage` there remembers the parent's."
-    try: return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM'))*1024/1e6
-    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform == 'darwin' else 1024)/1e6
+    try:
+        return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) * 1024 / 1e6
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
+
 
 def _memory(name, cfg):
     torch.manual_seed(0)
     torch.randn(64, 64) @ torch.randn(64, 64)
     base = _peak()
-    if name == 'plain': made = PlainRecipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())
-    else: made = OurRecipe(play(cfg, progress=False), VAEConfig())
+    if name == 'plain':
+        made = PlainRecipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())
+    else:
+        made = OurRecipe(play(cfg, progress=False), VAEConfig())
     for i, batch in enumerate(made.batches(1)):
         made.step(batch)
-        if i == 5: break
+        if i == 5:
+            break
     print(json.dumps([base, _peak()]))
 
+
 def memory_of(
-    name:str,           # plain or aif_atari
-    cfg:CollectConfig   # what to play
-)->list:                # megabytes after importing, at the peak
+    name: str,  # plain or aif_atari
+    cfg: CollectConfig,  # what to play
+) -> list:  # megabytes after importing, at the peak
     "Peak memory of playing and training, in a fresh process."
     code = 'import json, sys; from aif_atari.speed import _memory; from aif_atari.data import CollectConfig; _memory(sys.argv[1], CollectConfig(**json.loads(sys.argv[2])))'
-    out = subprocess.run([sys.executable, '-c', code, name, json.dumps(asdict(cfg))], capture_output=True, text=True, check=True, timeout=600)
+    out = subprocess.run(
+        [sys.executable, '-c', code, name, json.dumps(asdict(cfg))],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
     return json.loads(out.stdout.splitlines()[-1])
 
 # %% ../nbs/speed.ipynb #14d35b9d
 @dataclass
 class SpeedConfig(CollectConfig):
-    seed:BaseSeed = 42                  # the same seed gives the same bytes
-    seconds:Positive = 60.              # how long each recipe trains
-    results_dir:str = ''                # where to write speed.json; nowhere by default
+    seed: BaseSeed = 42  # the same seed gives the same bytes
+    seconds: Positive = 60.0  # how long each recipe trains
+    results_dir: str = ''  # where to write speed.json; nowhere by default
 
 # %% ../nbs/speed.ipynb #cf8ef277
 def measure_training(
-    eps:Episodes,   # training episodes
-    fresh:Episodes, # fresh episodes to measure PSNR on
-    seconds:float,  # how long each recipe trains
-    seed:int
-)->dict:            # recipe -> what `race` gives
+    eps: Episodes,  # training episodes
+    fresh: Episodes,  # fresh episodes to measure PSNR on
+    seconds: float,  # how long each recipe trains
+    seed: int,
+) -> dict:  # recipe -> what `race` gives
     "Both recipes, one after the other."
     runs = {}
     for recipe, x in ((PlainRecipe, list(eps.frames)), (OurRecipe, eps)):
         print(f'Training the recipe {recipe.name} for {seconds:.0f} s ...', flush=True)
-        torch.manual_seed(seed); runs[recipe.name] = race(lambda: recipe(x, VAEConfig()), fresh, seconds)
+        torch.manual_seed(seed)
+        runs[recipe.name] = race(lambda: recipe(x, VAEConfig()), fresh, seconds)
     return runs
+
 
 def measure_speed(cfg):
     "Set the package beside the plain way to do the same: playing, training, memory. Prints a table of both."
     check_collect(cfg)
     check(find_game(cfg.env_name)[0] == 'ale', 'The comparison is made on ALE games.')
-    if cfg.results_dir: check_folder(cfg.results_dir)
+    if cfg.results_dir:
+        check_folder(cfg.results_dir)
     protocol = part_of(CollectConfig, cfg)
     print('Playing both ways ...', flush=True)
     eps, plain, ours, alone = measure_playing(protocol)
-    fresh = play(replace(protocol, num_episodes=10, seed=cfg.seed+1_000_000), progress=False)
+    fresh = play(replace(protocol, num_episodes=10, seed=cfg.seed + 1_000_000), progress=False)
     runs = measure_training(eps, fresh, cfg.seconds, cfg.seed)
     print('Measuring memory ...', flush=True)
     memory = {r.name: memory_of(r.name, protocol) for r in (PlainRecipe, OurRecipe)}
-    mean_frame = -10*np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0))**2).mean().item())
-    out = dict(rows=speed_rows(plain, ours, runs, memory, cfg.seconds), emulator_per_core=alone, cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
-               resize=_resizer(64)[0], mean_frame_psnr=mean_frame, frames=eps.num_frames, memory=memory, protocol=asdict(protocol),
-               curves={k: dict(times=r['times'], psnr=r['psnr']) for k, r in runs.items()}, threads=torch.get_num_threads(), bfloat16=use_bfloat16('auto', 'cpu'), **provenance())
-    if cfg.results_dir: write_json(Path(cfg.results_dir)/'speed.json', out)
+    mean_frame = -10 * np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0)) ** 2).mean().item())
+    out = dict(
+        rows=speed_rows(plain, ours, runs, memory, cfg.seconds),
+        emulator_per_core=alone,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+        resize=_resizer(64)[0],
+        mean_frame_psnr=mean_frame,
+        frames=eps.num_frames,
+        memory=memory,
+        protocol=asdict(protocol),
+        curves={k: dict(times=r['times'], psnr=r['psnr']) for k, r in runs.items()},
+        threads=torch.get_num_threads(),
+        bfloat16=use_bfloat16('auto', 'cpu'),
+        **provenance(),
+    )
+    if cfg.results_dir:
+        write_json(Path(cfg.results_dir) / 'speed.json', out)
     print(speed_table(out))
     return out
 
@@ -202,21 +277,32 @@ def measure_speed(cfg):
 def speed_rows(plain_rate, our_rate, runs, memory, seconds):
     "The table's rows: [what, plain, ours, how many times better]; a plain time of None means that it was not reached."
     p, o = runs['plain'], runs['aif_atari']
-    rows = [['playing, steps per second', plain_rate, our_rate, our_rate/plain_rate],
-            ['training, frames per second', p['per_second'], o['per_second'], o['per_second']/p['per_second']]]
+    rows = [
+        ['playing, steps per second', plain_rate, our_rate, our_rate / plain_rate],
+        ['training, frames per second', p['per_second'], o['per_second'], o['per_second'] / p['per_second']],
+    ]
     for db in (30.76, 34.41):
         a, b = reached(p, db), reached(o, db)
-        rows.append([f'seconds to {db} dB on fresh games', a, b, (a or seconds)/b if b else None])
-    used = {k: m[1]-m[0] for k, m in memory.items()}
-    return rows + [['memory above imports, MB', used['plain'], used['aif_atari'], used['plain']/used['aif_atari']]]
+        rows.append([f'seconds to {db} dB on fresh games', a, b, (a or seconds) / b if b else None])
+    used = {k: m[1] - m[0] for k, m in memory.items()}
+    return rows + [['memory above imports, MB', used['plain'], used['aif_atari'], used['plain'] / used['aif_atari']]]
+
 
 def speed_table(
-    out:dict    # as `measure_speed` gives it
-)->str:
+    out: dict,  # as `measure_speed` gives it
+) -> str:
     "The comparison as text."
     cell = lambda v: 'not reached' if v is None else f'{v:,.1f}'
-    lines = [f"{'':<36}{'plain':>14}{'aif_atari':>14}{'times better':>14}"] + [f'{what:<36}{cell(a):>14}{cell(b):>14}{cell(k):>14}' for what, a, b, k in out['rows']]
-    return '\n'.join(lines + [f"The mean frame alone scores {out['mean_frame_psnr']:.2f} dB on these fresh games. {out['threads']} threads; bfloat16 {'used' if out['bfloat16'] else 'not used'}; plain loop shrinks with {out['resize']}.",
-        f"The emulator alone makes {out['emulator_per_core']:,.0f} steps a second on one core, so on {out['cores']} cores no way to play can be more than {out['cores']*out['emulator_per_core']/out['rows'][0][1]:.1f} times the plain loop."])
+    lines = [f"{'':<36}{'plain':>14}{'aif_atari':>14}{'times better':>14}"] + [
+        f'{what:<36}{cell(a):>14}{cell(b):>14}{cell(k):>14}' for what, a, b, k in out['rows']
+    ]
+    return '\n'.join(
+        lines
+        + [
+            f"The mean frame alone scores {out['mean_frame_psnr']:.2f} dB on these fresh games. {out['threads']} threads; bfloat16 {'used' if out['bfloat16'] else 'not used'}; plain loop shrinks with {out['resize']}.",
+            f"The emulator alone makes {out['emulator_per_core']:,.0f} steps a second on one core, so on {out['cores']} cores no way to play can be more than {out['cores'] * out['emulator_per_core'] / out['rows'][0][1]:.1f} times the plain loop.",
+        ]
+    )
+
 
 aif_speed = command(SpeedConfig, 'aif_speed')(measure_speed)

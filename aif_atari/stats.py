@@ -20,84 +20,87 @@ from .core import check
 # %% ../nbs/stats.ipynb #a1b5a5fb
 class Interval(NamedTuple):
     "An estimate with the ends of its interval"
-    mean:float  # the estimate
-    low:float   # lower end; nan where there is no interval
-    high:float  # upper end; nan where there is no interval
+
+    mean: float  # the estimate
+    low: float  # lower end; nan where there is no interval
+    high: float  # upper end; nan where there is no interval
 
 # %% ../nbs/stats.ipynb #abc10fcf
 def interval_text(
-    interval,   # mean, lower and upper end
-    digits=1    # after the decimal point
-)->str:         # such as 16.8 (7.7 to 25.9)
+    interval,  # mean, lower and upper end
+    digits=1,  # after the decimal point
+) -> str:  # such as 16.8 (7.7 to 25.9)
     "An interval as text; without ends it says so."
-    mean, low, high = (f'{round(x, digits) + 0.0:.{digits}f}' for x in interval)     # adding zero makes -0.0 a 0.0
+    mean, low, high = (f'{round(x, digits) + 0.0:.{digits}f}' for x in interval)  # adding zero makes -0.0 a 0.0
     if math.isnan(interval[1]):
         return f'{mean} (no interval)'
     return f'{mean} ({low} to {high})'
 
 # %% ../nbs/stats.ipynb #1a441c15
 def t_probability(
-    t:float,    # at least 0
-    dof:int     # degrees of freedom, at least 1
-)->float:       # in [0, 1)
+    t: float,  # at least 0
+    dof: int,  # degrees of freedom, at least 1
+) -> float:  # in [0, 1)
     "Probability that Student's t lies within `t` of 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."
-    angle = math.atan(t/math.sqrt(dof))
+    angle = math.atan(t / math.sqrt(dof))
     if dof == 1:
-        return 2*angle/math.pi
+        return 2 * angle / math.pi
     odd = dof % 2
-    term = math.sin(angle)*(math.cos(angle) if odd else 1)
+    term = math.sin(angle) * (math.cos(angle) if odd else 1)
     total = term
     for k in range(2 + odd, dof, 2):
-        term *= (k - 1)/k*math.cos(angle)**2
+        term *= (k - 1) / k * math.cos(angle) ** 2
         total += term
-    return 2/math.pi*(angle + total) if odd else total
+    return 2 / math.pi * (angle + total) if odd else total
 
 # %% ../nbs/stats.ipynb #457bdd8c
 def t_quantile(
-    level:float,    # probability to lie within the quantile of 0, between 0 and 1
-    dof:int         # degrees of freedom, at least 1
-)->float:
+    level: float,  # probability to lie within the quantile of 0, between 0 and 1
+    dof: int,  # degrees of freedom, at least 1
+) -> float:
     "The two-sided quantile of Student's t distribution: `t_probability(t_quantile(level, dof), dof) == level`."
     check(0 < level < 1, f'level must lie between 0 and 1, not {level}.')
     check(dof >= 1, f'dof must be at least 1, not {dof}.')
-    low, high = 0., math.pi/2
+    low, high = 0.0, math.pi / 2
     for _ in range(60):
-        angle = (low + high)/2
-        if t_probability(math.sqrt(dof)*math.tan(angle), dof) < level:
+        angle = (low + high) / 2
+        if t_probability(math.sqrt(dof) * math.tan(angle), dof) < level:
             low = angle
         else:
             high = angle
-    return math.sqrt(dof)*math.tan(low)
+    return math.sqrt(dof) * math.tan(low)
 
 # %% ../nbs/stats.ipynb #34442e34
 def seed_interval(
-    seed_means,                     # (n,) one mean per training seed, or one value per independent unit of another kind
-    level=0.95,                     # share of such intervals that hold the true mean
-    bounds=(-math.inf, math.inf)    # what the mean can be at all, such as 0 and 1 for a share; the ends are cut there
-)->Interval:                        # ends are nan where there is only one seed
+    seed_means,  # (n,) one mean per training seed, or one value per independent unit of another kind
+    level=0.95,  # share of such intervals that hold the true mean
+    bounds=(-math.inf, math.inf),  # what the mean can be at all, such as 0 and 1 for a share; the ends are cut there
+) -> Interval:  # ends are nan where there is only one seed
     "Mean over training seeds with Student's t interval (Student 1908). One seed has no interval: its ends are nan."
     x = np.asarray(seed_means, float)
     check(x.ndim == 1 and len(x) > 0, f'seed_means must be one row of at least one mean, not of shape {x.shape}.')
     mean = float(x.mean())
     if len(x) == 1:
         return Interval(mean, math.nan, math.nan)
-    half = t_quantile(level, len(x) - 1)*float(x.std(ddof=1))/math.sqrt(len(x))
+    half = t_quantile(level, len(x) - 1) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Interval(mean, max(mean - half, bounds[0]), min(mean + half, bounds[1]))
 
 # %% ../nbs/stats.ipynb #9299245d
 def plot_seeds(
-    ax,                 # the axes to draw in
-    at:float,           # place on the other axis
-    seed_means,         # (n,) one mean per training seed
-    colour='0.2',       # of dots and bar
-    horizontal=False    # values along x instead of y
-)->Interval:            # what was drawn
+    ax,  # the axes to draw in
+    at: float,  # place on the other axis
+    seed_means,  # (n,) one mean per training seed
+    colour='0.2',  # of dots and bar
+    horizontal=False,  # values along x instead of y
+) -> Interval:  # what was drawn
     "Draw training seeds as dots, and their mean with its 95 % interval as a bar."
     interval = seed_interval(seed_means)
     ends, mean, dots = [interval.low, interval.high], [interval.mean], list(seed_means)
+
     def draw(values, style, **kw):
-        places = [at]*len(values)
+        places = [at] * len(values)
         ax.plot(*((values, places) if horizontal else (places, values)), style, color=colour, **kw)
+
     draw(ends, '-', lw=1.2, zorder=2.4)
     draw(mean, '|' if horizontal else '_', ms=9, mew=1.5, zorder=2.5)
     draw(dots, 'o', ms=4.5, mec='white', mew=0.6, zorder=2.6)
@@ -105,26 +108,28 @@ def plot_seeds(
 
 # %% ../nbs/stats.ipynb #9a2f1705
 def simulated_returns(
-    rng,                # a numpy Generator
-    num_seeds:int,
-    num_games=30,       # games of each seed
-    seed_sd=3.6,        # standard deviation of the seeds' true means, points; as Breakout's in chapter 05c
-    game_sd=5.6,        # standard deviation of one seed's games, points
-    skewed=()           # which are skewed, 'seeds' or 'games' or both; the others are normal
-)->np.ndarray:          # (num_seeds, num_games) float64 with a true mean of 0
+    rng,  # a numpy Generator
+    num_seeds: int,
+    num_games=30,  # games of each seed
+    seed_sd=3.6,  # standard deviation of the seeds' true means, points; as Breakout's in chapter 05c
+    game_sd=5.6,  # standard deviation of one seed's games, points
+    skewed=(),  # which are skewed, 'seeds' or 'games' or both; the others are normal
+) -> np.ndarray:  # (num_seeds, num_games) float64 with a true mean of 0
     "Returns as a seed's own mean and each game's luck make them. What is skewed is exponential: its skewness is 2."
+
     def noise(name, shape):
         return rng.exponential(size=shape) - 1 if name in skewed else rng.normal(size=shape)
-    return seed_sd*noise('seeds', (num_seeds, 1)) + game_sd*noise('games', (num_seeds, num_games))
+
+    return seed_sd * noise('seeds', (num_seeds, 1)) + game_sd * noise('games', (num_seeds, num_games))
 
 # %% ../nbs/stats.ipynb #73c9ef45
 def coverage(
-    interval,                       # (num_seeds, num_games) returns -> `Interval`
-    num_seeds:int,
-    simulate=simulated_returns,     # (Generator, num_seeds) -> (num_seeds, num_games) returns with a true mean of 0
-    repeats=2000,                   # simulated experiments
-    seed=0                          # of the simulation
-)->float:                           # in [0, 1]
+    interval,  # (num_seeds, num_games) returns -> `Interval`
+    num_seeds: int,
+    simulate=simulated_returns,  # (Generator, num_seeds) -> (num_seeds, num_games) returns with a true mean of 0
+    repeats=2000,  # simulated experiments
+    seed=0,  # of the simulation
+) -> float:  # in [0, 1]
     "Share of simulated experiments whose interval holds the true mean."
     rng = np.random.default_rng(seed)
     intervals = [interval(simulate(rng, num_seeds)) for _ in range(repeats)]
@@ -132,12 +137,12 @@ def coverage(
 
 # %% ../nbs/stats.ipynb #fca6c90c
 def bootstrap(
-    values,         # (n,) or (n, k) one row per independent unit, such as an episode
-    stat=np.mean,   # statistic of the resampled rows, called with axis=0 semantics on an (n, ...) array
-    n=2000,         # resamples
-    seed=0,         # of the resampling
-    level=0.95      # of the interval
-)->tuple:           # lower and upper end
+    values,  # (n,) or (n, k) one row per independent unit, such as an episode
+    stat=np.mean,  # statistic of the resampled rows, called with axis=0 semantics on an (n, ...) array
+    n=2000,  # resamples
+    seed=0,  # of the resampling
+    level=0.95,  # of the interval
+) -> tuple:  # lower and upper end
     """Percentile bootstrap interval of `stat` over independent units (Efron and Tibshirani 1993, chapter 13).
     It is too narrow for few units: at 95 % it holds the true mean in about 0.7 of the cases over three units,
     0.8 over five, and 0.9 over ten. For training seeds take `seed_interval`.
@@ -147,23 +152,23 @@ def bootstrap(
     stats = [float(stat(values[rng.integers(len(values), size=len(values))], axis=0)) for _ in range(n)]
     if not np.isfinite(stats).any():
         return np.nan, np.nan
-    low, high = np.nanquantile(stats, [(1 - level)/2, (1 + level)/2])
+    low, high = np.nanquantile(stats, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 # %% ../nbs/stats.ipynb #6817cb32
 def normalised(
     score,  # a return, or an array of them
-    random, # random play's mean return in the same game
-    human   # a human's
-):          # of the shape of `score`; 0 is random play, 1 a human
+    random,  # random play's mean return in the same game
+    human,  # a human's
+):  # of the shape of `score`; 0 is random play, 1 a human
     "Human-normalised score (Mnih et al. 2015)."
     check(np.all(np.asarray(human) != random), 'The human score equals that of random play.')
-    return (np.asarray(score, float) - random)/(np.asarray(human, float) - random)
+    return (np.asarray(score, float) - random) / (np.asarray(human, float) - random)
 
 # %% ../nbs/stats.ipynb #8367d909
 def pool_scores(
-    scores  # game -> (seeds,) scores, or an array of any shape
-)->np.ndarray:  # (n,) float64
+    scores,  # game -> (seeds,) scores, or an array of any shape
+) -> np.ndarray:  # (n,) float64
     "All scores in one row."
     rows = list(scores.values()) if isinstance(scores, dict) else [scores]
     check(any(np.size(x) for x in rows), 'There are no scores.')
@@ -171,32 +176,32 @@ def pool_scores(
 
 # %% ../nbs/stats.ipynb #48ee964d
 def interquartile_mean(
-    scores  # game -> (seeds,) normalised scores, as many seeds for each game; or an array of any shape
-)->float:
+    scores,  # game -> (seeds,) normalised scores, as many seeds for each game; or an array of any shape
+) -> float:
     "Mean of the middle half of all scores (Agarwal et al. 2021). A quarter, rounded down, is left out at each end."
     x = np.sort(pool_scores(scores))
-    cut = len(x)//4
-    return float(x[cut:len(x) - cut].mean())
+    cut = len(x) // 4
+    return float(x[cut : len(x) - cut].mean())
 
 # %% ../nbs/stats.ipynb #c2433e11
 def probability_of_improvement(
-    scores, # game -> (seeds,) scores of one agent
-    other   # game -> (seeds,) scores of the other, in the same games
-)->float:   # in [0, 1]; 0.5 where neither is better
+    scores,  # game -> (seeds,) scores of one agent
+    other,  # game -> (seeds,) scores of the other, in the same games
+) -> float:  # in [0, 1]; 0.5 where neither is better
     "Chance that one training scores above another, mean over games; ties count one half (Agarwal et al. 2021)."
     check(scores.keys() == other.keys(), 'Both agents must have played the same games.')
     order = [np.sign(np.subtract.outer(x, other[game]).astype(float)) for game, x in scores.items()]
-    return float(np.mean([(s.mean() + 1)/2 for s in order]))
+    return float(np.mean([(s.mean() + 1) / 2 for s in order]))
 
 # %% ../nbs/stats.ipynb #fb5ba209
 def stratified_bootstrap(
-    scores,         # game -> (seeds,) scores, one per training seed
-    statistic,      # of such a dictionary, or of two where `other` is given -> float
-    other=None,     # game -> (seeds,) scores of a second agent, drawn independently
-    n=2000,         # resamples
-    seed=0,         # of the resampling
-    level=0.95      # of the interval
-)->Interval:        # the statistic of all scores, and its interval
+    scores,  # game -> (seeds,) scores, one per training seed
+    statistic,  # of such a dictionary, or of two where `other` is given -> float
+    other=None,  # game -> (seeds,) scores of a second agent, drawn independently
+    n=2000,  # resamples
+    seed=0,  # of the resampling
+    level=0.95,  # of the interval
+) -> Interval:  # the statistic of all scores, and its interval
     """Percentile bootstrap interval of an aggregate: seeds are resampled within each game (Agarwal et al. 2021).
     It is too narrow for few seeds; for one game take `seed_interval`."""
     rng = np.random.default_rng(seed)
@@ -204,63 +209,63 @@ def stratified_bootstrap(
     arrays = [{game: np.asarray(x, float) for game, x in agent.items()} for agent in agents]
     draws = [{game: x[rng.integers(len(x), size=(n, len(x)))] for game, x in agent.items()} for agent in arrays]
     resamples = [statistic(*({game: x[k] for game, x in draw.items()} for draw in draws)) for k in range(n)]
-    low, high = np.quantile(resamples, [(1 - level)/2, (1 + level)/2])
+    low, high = np.quantile(resamples, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(statistic(*arrays)), float(low), float(high))
 
 # %% ../nbs/stats.ipynb #0d5654c4
 def ranks(
-    x           # (n,), or of any shape, which is flattened
-)->np.ndarray:  # (n,) from 1 to n; ties share their mean
+    x,  # (n,), or of any shape, which is flattened
+) -> np.ndarray:  # (n,) from 1 to n; ties share their mean
     "Rank of each value."
     _, i, n = np.unique(np.ravel(x), return_inverse=True, return_counts=True)
-    return (np.cumsum(n) - (n - 1)/2)[i]
+    return (np.cumsum(n) - (n - 1) / 2)[i]
 
 # %% ../nbs/stats.ipynb #25aca56d
 def spearman(
-    x,      # (n,), or of any shape, which is flattened
-    y       # of the same shape
-)->float:   # in [-1, 1]
+    x,  # (n,), or of any shape, which is flattened
+    y,  # of the same shape
+) -> float:  # in [-1, 1]
     "Rank correlation of two series (Spearman 1904)."
     return float(np.corrcoef(ranks(x), ranks(y))[0, 1])
 
 # %% ../nbs/stats.ipynb #0f207cc4
 def roc_auc(
-    p,      # (n,) scores
-    y       # (n,) bool, whether it happened
-)->float:   # in [0, 1]; nan where all or none happened
+    p,  # (n,) scores
+    y,  # (n,) bool, whether it happened
+) -> float:  # in [0, 1]; nan where all or none happened
     "Area under the ROC curve: the chance that an event scores above a non-event (Hanley and McNeil 1982)."
     n = y.sum()
     m = len(y) - n
-    return float((ranks(p)[y].sum() - n*(n + 1)/2)/(n*m)) if n*m else math.nan
+    return float((ranks(p)[y].sum() - n * (n + 1) / 2) / (n * m)) if n * m else math.nan
 
 # %% ../nbs/stats.ipynb #4fa0247c
 def average_precision(
-    p,      # (n,) scores
-    y       # (n,) bool, whether it happened
-)->float:   # in [0, 1]; nan where nothing happened
+    p,  # (n,) scores
+    y,  # (n,) bool, whether it happened
+) -> float:  # in [0, 1]; nan where nothing happened
     "Mean, over events, of the share of events among all that score at least as high; scikit-learn's definition."
     if not y.any():
         return math.nan
     _, i = np.unique(p, return_inverse=True)
-    at_least = np.cumsum(np.bincount(i)[::-1])[::-1]                # how many score at least as high as each value
+    at_least = np.cumsum(np.bincount(i)[::-1])[::-1]  # how many score at least as high as each value
     events_at_least = np.cumsum(np.bincount(i, y)[::-1])[::-1]
-    return float((events_at_least/at_least)[i[y]].mean())
+    return float((events_at_least / at_least)[i[y]].mean())
 
 # %% ../nbs/stats.ipynb #6ee92324
 def reliability(
-    p,      # (n,) probabilities
-    y,      # (n,) bool, whether it happened
-    bins=10
-)->list:    # (mean probability, share of events, number) of each bin that holds any
+    p,  # (n,) probabilities
+    y,  # (n,) bool, whether it happened
+    bins=10,
+) -> list:  # (mean probability, share of events, number) of each bin that holds any
     "Probabilities beside what happened, in bins of equal width."
-    i = np.minimum((p*bins).astype(int), bins - 1)
+    i = np.minimum((p * bins).astype(int), bins - 1)
     members = [i == b for b in range(bins) if (i == b).any()]
     return [(float(p[m].mean()), float(y[m].mean()), int(m.sum())) for m in members]
 
 # %% ../nbs/stats.ipynb #8512228a
 def calibration_error(
-    p,      # (n,) probabilities
-    y       # (n,) bool, whether it happened
-)->float:   # in [0, 1]
+    p,  # (n,) probabilities
+    y,  # (n,) bool, whether it happened
+) -> float:  # in [0, 1]
     "Expected calibration error over ten bins of equal width (Guo et al. 2017)."
-    return sum(abs(a - b)*n for a, b, n in reliability(p, y))/len(p)
+    return sum(abs(a - b) * n for a, b, n in reliability(p, y)) / len(p)

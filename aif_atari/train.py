@@ -26,17 +26,17 @@ from .vae import *
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
 class TrainConfig:
-    output_dir:str = 'outputs/run'      # run folder; the same command again goes on where it stopped
-    epochs:Count = 100                  # passes over the training data
-    batch_size:Count = 128              # samples per step
-    lr:Positive = 1e-3                  # peak step size of Adam
-    warmup:Share = 0.05                 # share of all steps in which the step size rises; it then falls as a cosine
-    grad_clip:Annotated[float, Bounds(0, finite=False)] = 1e5  # largest gradient norm; 0 switches clipping off
-    val_split:Annotated[float, Bounds(above=0, below=1)] = 0.1  # share of the episodes held out
-    checkpoint_freq:Count = 10          # epochs between kept checkpoints and pictures
-    seed:Seed = 42                      # of play, split, start and training
-    device:str = 'auto'                 # auto, cpu, cuda or mps
-    mixed_precision:Switch = 'auto'  # compute in bfloat16; auto: where it is fast
+    output_dir: str = 'outputs/run'  # run folder; the same command again goes on where it stopped
+    epochs: Count = 100  # passes over the training data
+    batch_size: Count = 128  # samples per step
+    lr: Positive = 1e-3  # peak step size of Adam
+    warmup: Share = 0.05  # share of all steps in which the step size rises; it then falls as a cosine
+    grad_clip: Annotated[float, Bounds(0, finite=False)] = 1e5  # largest gradient norm; 0 switches clipping off
+    val_split: Annotated[float, Bounds(above=0, below=1)] = 0.1  # share of the episodes held out
+    checkpoint_freq: Count = 10  # epochs between kept checkpoints and pictures
+    seed: Seed = 42  # of play, split, start and training
+    device: str = 'auto'  # auto, cpu, cuda or mps
+    mixed_precision: Switch = 'auto'  # compute in bfloat16; auto: where it is fast
 
 # %% ../nbs/02_train.ipynb #2f28da1e
 def check_train(cfg):
@@ -44,57 +44,85 @@ def check_train(cfg):
     check_bounds(cfg)
     find_device(cfg.device)
 
+
 def find_device(
-    name='auto' # auto, cpu, cuda, cuda:1, mps ...
-)->str:
+    name='auto',  # auto, cpu, cuda, cuda:1, mps ...
+) -> str:
     "The device to compute on: the one asked for, or the best there is. Raises `InputError` when it isn't there."
     there = dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True)
-    if name == 'auto': return next(d for d, ok in there.items() if ok)
-    try: kind, index = torch.device(name).type, torch.device(name).index or 0
-    except RuntimeError: kind, index = name, 0
+    if name == 'auto':
+        return next(d for d, ok in there.items() if ok)
+    try:
+        kind, index = torch.device(name).type, torch.device(name).index or 0
+    except RuntimeError:
+        kind, index = name, 0
     one_of(kind, list(there), 'device')
-    check(there[kind] and (kind != 'cuda' or index < torch.cuda.device_count()), f'The device {name} is not there; this machine has {", ".join(d for d, ok in there.items() if ok)}.')
+    check(
+        there[kind] and (kind != 'cuda' or index < torch.cuda.device_count()),
+        f'The device {name} is not there; this machine has {", ".join(d for d, ok in there.items() if ok)}.',
+    )
     return name
 
+
 def use_bfloat16(
-    setting:str,    # auto, on or off
-    device:str      # as `find_device` gives it
-)->bool:
+    setting: str,  # auto, on or off
+    device: str,  # as `find_device` gives it
+) -> bool:
     "Whether to compute in bfloat16: `auto` says yes where the hardware multiplies it natively."
-    if setting != 'auto': return setting == 'on'
-    if device.startswith('cuda'): return torch.cuda.is_bf16_supported()
+    if setting != 'auto':
+        return setting == 'on'
+    if device.startswith('cuda'):
+        return torch.cuda.is_bf16_supported()
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return device == 'cpu' and bool(native())
 
 # %% ../nbs/02_train.ipynb #1aacd569
 def save_checkpoint(
-    path,           # file to make or replace
-    kind:str,       # what model it holds, such as 'VAE'
-    config:dict,    # settings the model is built from
-    model:dict,     # its state_dict
-    **state         # whatever else is needed to go on
+    path,  # file to make or replace
+    kind: str,  # what model it holds, such as 'VAE'
+    config: dict,  # settings the model is built from
+    model: dict,  # its state_dict
+    **state,  # whatever else is needed to go on
 ):
     "Write a checkpoint, whole or not at all."
     buffer = io.BytesIO()
-    torch.save(dict(format='aif_atari checkpoint 1', kind=kind, config=config, model=model, versions=provenance()['versions'], **state), buffer)
+    torch.save(
+        dict(
+            format='aif_atari checkpoint 1',
+            kind=kind,
+            config=config,
+            model=model,
+            versions=provenance()['versions'],
+            **state,
+        ),
+        buffer,
+    )
     write_bytes(path, buffer.getvalue())
 
+
 def load_checkpoint(
-    path,           # file that `save_checkpoint` wrote
-    kind:str,       # what model it should hold
-    device='cpu'
-)->dict:
+    path,  # file that `save_checkpoint` wrote
+    kind: str,  # what model it should hold
+    device='cpu',
+) -> dict:
     "Read a checkpoint. Raises `InputError` for a file that is missing, torn, foreign or holds another kind of model."
     path = Path(path)
-    check(not path.is_dir(), f'{path} is a folder; name a checkpoint in it, such as {path/"best_model.pt"}.')
+    check(not path.is_dir(), f'{path} is a folder; name a checkpoint in it, such as {path / "best_model.pt"}.')
     try:
-        with zipfile.ZipFile(path) as z: check(z.testzip() is None, f'{path} is torn.')     # torch does not look at the checksums
+        with zipfile.ZipFile(path) as z:
+            check(z.testzip() is None, f'{path} is torn.')  # torch does not look at the checksums
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             state = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError: raise InputError(f'There is no checkpoint {path}.') from None
-    except Exception as e: raise InputError(f'{path} is torn or no checkpoint at all.') from e
-    ours = isinstance(state, dict) and str(state.get('format')).startswith('aif_atari checkpoint') and isinstance(state.get('config'), dict)
+    except FileNotFoundError:
+        raise InputError(f'There is no checkpoint {path}.') from None
+    except Exception as e:
+        raise InputError(f'{path} is torn or no checkpoint at all.') from e
+    ours = (
+        isinstance(state, dict)
+        and str(state.get('format')).startswith('aif_atari checkpoint')
+        and isinstance(state.get('config'), dict)
+    )
     check(ours and isinstance(state.get('model'), dict), f'{path} is no checkpoint of this package.')
     check(state['format'] == 'aif_atari checkpoint 1', f'{path} is of another version of the checkpoint format.')
     check(state.get('kind') == kind, f'{path} holds a {state.get("kind")}, not a {kind}.')
@@ -102,118 +130,154 @@ def load_checkpoint(
 
 # %% ../nbs/02_train.ipynb #5f649c2a
 def load_model(
-    path,           # best_model.pt, final_model.pt or checkpoint_epoch_N.pt
-    kind:str,       # what it should hold, such as 'VAE'
-    build,          # settings (dict) -> the untrained model
-    device='cpu'
+    path,  # best_model.pt, final_model.pt or checkpoint_epoch_N.pt
+    kind: str,  # what it should hold, such as 'VAE'
+    build,  # settings (dict) -> the untrained model
+    device='cpu',
 ):
     "A trained model in evaluation mode, with the settings it was trained with in `.settings`. Raises `InputError` as `load_checkpoint` does."
     state = load_checkpoint(path, kind, device)
     try:
         model = build(state['config'])
         model.load_state_dict(state['model'])
-    except (RuntimeError, TypeError, AttributeError) as e: raise InputError(f"The weights in {path} don't fit its settings.") from e
+    except (RuntimeError, TypeError, AttributeError) as e:
+        raise InputError(f"The weights in {path} don't fit its settings.") from e
     model.settings = state['config']
     return model.to(device).eval()
 
-def load_vae(path, device='cpu')->VAE:
+
+def load_vae(path, device='cpu') -> VAE:
     "A trained VAE, as `load_model` gives it."
     return load_model(path, 'VAE', lambda settings: VAE(from_dict(VAEConfig, settings)), device)
 
 # %% ../nbs/02_train.ipynb #db571888
-def _shipped(): return Path(find_spec('aif_atari').origin).parent/'weights'
+def _shipped():
+    return Path(find_spec('aif_atari').origin).parent / 'weights'
+
 
 def ship(
-    path,       # a checkpoint
-    name:str,   # such as breakout
-    kind:str,   # VAE
-    folder=None # the package's own folder by default
+    path,  # a checkpoint
+    name: str,  # such as breakout
+    kind: str,  # VAE
+    folder=None,  # the package's own folder by default
 ):
     "Copy the weights of a checkpoint, and nothing else of it, to where `load_pretrained` finds them, and enter them in the index."
-    folder = check_folder(folder or _shipped()); state, file = load_checkpoint(path, kind), f'{name}_{kind.lower()}.pt'
-    save_checkpoint(folder/file, kind, state['config'] | dict(output_dir='', device='auto'), state['model'], epoch=state.get('epoch'))
-    index = read_json(folder/'index.json', 'index of weights') if (folder/'index.json').exists() else {}
-    entry = dict(sha256=hashlib.sha256((folder/file).read_bytes()).hexdigest(), licence='Apache-2.0', settings=state['config'] | dict(output_dir='', device='auto'), **provenance())
-    write_json(folder/'index.json', dict(sorted((index | {file: entry}).items())))
+    folder = check_folder(folder or _shipped())
+    state, file = load_checkpoint(path, kind), f'{name}_{kind.lower()}.pt'
+    save_checkpoint(
+        folder / file,
+        kind,
+        state['config'] | dict(output_dir='', device='auto'),
+        state['model'],
+        epoch=state.get('epoch'),
+    )
+    index = read_json(folder / 'index.json', 'index of weights') if (folder / 'index.json').exists() else {}
+    entry = dict(
+        sha256=hashlib.sha256((folder / file).read_bytes()).hexdigest(),
+        licence='Apache-2.0',
+        settings=state['config'] | dict(output_dir='', device='auto'),
+        **provenance(),
+    )
+    write_json(folder / 'index.json', dict(sorted((index | {file: entry}).items())))
+
 
 def pretrained_path(
-    name:str,       # such as breakout
+    name: str,  # such as breakout
     kind='VAE',
-    folder=None     # the package's own folder by default
-)->Path:
+    folder=None,  # the package's own folder by default
+) -> Path:
     "The file of shipped weights, whose bytes must be those that the index names. Raises `InputError` for a name that isn't there."
-    folder = Path(folder or _shipped()); index = read_json(folder/'index.json', 'index of weights')
+    folder = Path(folder or _shipped())
+    index = read_json(folder / 'index.json', 'index of weights')
     suffix = f'_{kind.lower()}.pt'
-    have = [f[:-len(suffix)] for f in index if f.endswith(suffix)]
+    have = [f[: -len(suffix)] for f in index if f.endswith(suffix)]
     file = f'{one_of(name.lower(), have, "pretrained " + kind)}{suffix}'
-    check((folder/file).exists() and hashlib.sha256((folder/file).read_bytes()).hexdigest() == index[file]['sha256'], f'The shipped weights {file} are missing or damaged; install the package again.')
-    return folder/file
+    check(
+        (folder / file).exists() and hashlib.sha256((folder / file).read_bytes()).hexdigest() == index[file]['sha256'],
+        f'The shipped weights {file} are missing or damaged; install the package again.',
+    )
+    return folder / file
+
 
 def load_pretrained(
-    name:str,       # breakout, pong or pong_fine
-    device='cpu'
-)->VAE:
+    name: str,  # breakout, pong or pong_fine
+    device='cpu',
+) -> VAE:
     "A trained VAE that ships with the package, in evaluation mode."
     return load_vae(pretrained_path(name), device)
 
 # %% ../nbs/02_train.ipynb #8c7a8d17
 def collage(
-    o:torch.Tensor,     # (B, C, H, W) frames
-    share:float,        # of the frames that get pieces, in [0, 1]
-    rng,                # a NumPy generator
-    pieces:int=2        # in each of them
-)->torch.Tensor:        # (B, C, H, W), a copy
+    o: torch.Tensor,  # (B, C, H, W) frames
+    share: float,  # of the frames that get pieces, in [0, 1]
+    rng,  # a NumPy generator
+    pieces: int = 2,  # in each of them
+) -> torch.Tensor:  # (B, C, H, W), a copy
     "Paste rectangles of other frames into some frames."
     out, (B, _, H, W) = o.clone(), o.shape
     for i in np.where(rng.random(B) < share)[0]:
         for _ in range(pieces):
-            h, w = (int(rng.integers(4, n//2 + 1)) for n in (H, W))
-            y, x, y_from, x_from = (int(rng.integers(n)) for n in (H-h+1, W-w+1)*2)
-            out[i, :, y:y+h, x:x+w] = o[rng.integers(B), :, y_from:y_from+h, x_from:x_from+w]
+            h, w = (int(rng.integers(4, n // 2 + 1)) for n in (H, W))
+            y, x, y_from, x_from = (int(rng.integers(n)) for n in (H - h + 1, W - w + 1) * 2)
+            out[i, :, y : y + h, x : x + w] = o[rng.integers(B), :, y_from : y_from + h, x_from : x_from + w]
     return out
 
 # %% ../nbs/02_train.ipynb #f6cb6191
 class FrameData:
     "Batches of frames, split by episode, for `fit`."
-    def __init__(self,
-        eps:Episodes,
-        cfg:TrainConfig,    # val_split, batch_size and seed
+
+    def __init__(
+        self,
+        eps: Episodes,
+        cfg: TrainConfig,  # val_split, batch_size and seed
         device='cpu',
-        context=1,          # frames put together
-        share=0.            # of the training frames that become collages
+        context=1,  # frames put together
+        share=0.0,  # of the training frames that become collages
     ):
         self.context, self.share = context, share
         self.train_eps, self.val_eps = split_episodes(eps, cfg.val_split, cfg.seed)
         self.batch_size, self.seed, self.device = cfg.batch_size, cfg.seed, device
         n = self.train_eps.num_frames
-        check(cfg.batch_size <= n, f'batch_size {cfg.batch_size} is larger than the {n} training frames; choose a smaller one or play more episodes.')
-        self.steps = n//cfg.batch_size
+        check(
+            cfg.batch_size <= n,
+            f'batch_size {cfg.batch_size} is larger than the {n} training frames; choose a smaller one or play more episodes.',
+        )
+        self.steps = n // cfg.batch_size
+
     def train(self, epoch):
         rng = np.random.default_rng([self.seed, epoch, 1])
-        batches = frame_batches(self.train_eps, self.batch_size, epoch, self.seed, device=self.device, context=self.context)
+        batches = frame_batches(
+            self.train_eps, self.batch_size, epoch, self.seed, device=self.device, context=self.context
+        )
         return (collage(o, self.share, rng) for o in batches) if self.share else batches
-    def val(self): return frame_batches(self.val_eps, 500, shuffle=False, device=self.device, context=self.context)
+
+    def val(self):
+        return frame_batches(self.val_eps, 500, shuffle=False, device=self.device, context=self.context)
+
 
 class Diverged(InputError):
     "A loss or gradient is no longer finite; the run folder holds the last good state"
 
 # %% ../nbs/02_train.ipynb #9659edad
 def lr_factor(
-    step:int,       # steps done
-    total:int,      # steps of the whole run
-    warmup:float    # share of the steps in which it rises
-)->float:           # in (0, 1]
+    step: int,  # steps done
+    total: int,  # steps of the whole run
+    warmup: float,  # share of the steps in which it rises
+) -> float:  # in (0, 1]
     "Share of the peak step size: linear rise, then half a cosine down to 1 %."
-    rise = max(1, warmup*total)
-    if step < rise: return (step+1)/(rise+1)
-    return 0.01 + 0.99*0.5*(1 + math.cos(math.pi*(step-rise)/max(1, total-rise)))
+    rise = max(1, warmup * total)
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+
 
 def make_optimiser(model, cfg, total):
     "Adam, with one group of parameters per `lr_scale`, and its schedule over `total` steps."
     groups = {}
     for p in model.parameters():
-        if p.requires_grad: groups.setdefault(getattr(p, 'lr_scale', 1.), []).append(p)
-    opt = torch.optim.Adam([dict(params=ps, lr=cfg.lr*scale) for scale, ps in groups.items()], fused=True)
+        if p.requires_grad:
+            groups.setdefault(getattr(p, 'lr_scale', 1.0), []).append(p)
+    opt = torch.optim.Adam([dict(params=ps, lr=cfg.lr * scale) for scale, ps in groups.items()], fused=True)
     return opt, torch.optim.lr_scheduler.LambdaLR(opt, lambda step: lr_factor(step, total, cfg.warmup))
 
 # %% ../nbs/02_train.ipynb #9396268f
@@ -224,156 +288,223 @@ def run_epoch(model, loss, batches, autocast, step=None, bar=None):
     with torch.set_grad_enabled(step is not None):
         for batch in batches:
             size = len(batch['o'] if isinstance(batch, dict) else batch)
-            with autocast(): parts = loss(model, batch)
-            if step is not None: step(next(iter(parts.values())))
-            for k, v in parts.items(): sums[k] = sums.get(k, 0) + v.detach()*size
+            with autocast():
+                parts = loss(model, batch)
+            if step is not None:
+                step(next(iter(parts.values())))
+            for k, v in parts.items():
+                sums[k] = sums.get(k, 0) + v.detach() * size
             n += size
-            if bar is not None: bar.update()
-    return {k: float(v)/n for k, v in sums.items()}, n
+            if bar is not None:
+                bar.update()
+    return {k: float(v) / n for k, v in sums.items()}, n
+
 
 def _step(model, opt, schedule, clip):
     def step(objective):
-        opt.zero_grad(); objective.backward()
+        opt.zero_grad()
+        objective.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
-        if not (torch.isfinite(objective) and torch.isfinite(norm)): raise Diverged
-        opt.step(); schedule.step()
+        if not (torch.isfinite(objective) and torch.isfinite(norm)):
+            raise Diverged
+        opt.step()
+        schedule.step()
+
     return step
 
 # %% ../nbs/02_train.ipynb #53151666
 def fit(
-    model:torch.nn.Module,
-    loss,               # (model, batch) -> dict of scalar tensors, the first is minimised
-    data,               # has `steps`, `train(epoch)` and `val()`
-    cfg:TrainConfig,
-    kind:str,           # what the checkpoints are called, such as 'VAE'
-    on_epoch=None,      # called with (model, log) after each epoch
-    live=None           # redraw the curves after each epoch; in Jupyter by default
-)->list:                # the log: a dict per epoch
+    model: torch.nn.Module,
+    loss,  # (model, batch) -> dict of scalar tensors, the first is minimised
+    data,  # has `steps`, `train(epoch)` and `val()`
+    cfg: TrainConfig,
+    kind: str,  # what the checkpoints are called, such as 'VAE'
+    on_epoch=None,  # called with (model, log) after each epoch
+    live=None,  # redraw the curves after each epoch; in Jupyter by default
+) -> list:  # the log: a dict per epoch
     "Train, going on where `cfg.output_dir` stopped. Raises `Diverged`, and `KeyboardInterrupt` with a sentence on how to go on."
     folder, device = Path(cfg.output_dir), next(model.parameters()).device.type
-    opt, schedule = make_optimiser(model, cfg, cfg.epochs*data.steps)
+    opt, schedule = make_optimiser(model, cfg, cfg.epochs * data.steps)
     autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, device))
-    log, again = _resume(folder/'checkpoint_last.pt', kind, cfg, model, opt, schedule)
-    if again: print(f'Going on after epoch {len(log)} of {cfg.epochs}.' if len(log) < cfg.epochs else 'This run is finished; nothing was trained.')
+    log, again = _resume(folder / 'checkpoint_last.pt', kind, cfg, model, opt, schedule)
+    if again:
+        print(
+            f'Going on after epoch {len(log)} of {cfg.epochs}.'
+            if len(log) < cfg.epochs
+            else 'This run is finished; nothing was trained.'
+        )
     try:
-        for epoch in range(len(log)+1, cfg.epochs+1):
+        for epoch in range(len(log) + 1, cfg.epochs + 1):
             start = time.perf_counter()
             with tqdm(total=data.steps, desc=f'epoch {epoch}/{cfg.epochs}', leave=False, disable=None) as bar:
-                train, n = run_epoch(model, loss, data.train(epoch), autocast, _step(model, opt, schedule, cfg.grad_clip), bar)
+                train, n = run_epoch(
+                    model, loss, data.train(epoch), autocast, _step(model, opt, schedule, cfg.grad_clip), bar
+                )
             seconds = time.perf_counter() - start
             val, _ = run_epoch(model, loss, data.val(), contextlib.nullcontext)
-            row = dict(epoch=epoch, train=train, val=val, seconds=round(seconds, 3), per_second=round(n/seconds, 1))
+            row = dict(epoch=epoch, train=train, val=val, seconds=round(seconds, 3), per_second=round(n / seconds, 1))
             _keep(folder, kind, cfg, model, opt, schedule, log + [row])
             log.append(row)
             print(report_line(log, cfg.epochs), flush=True)
-            if in_jupyter() if live is None else live: _show_live(log)
-            if on_epoch: on_epoch(model, log)
+            if in_jupyter() if live is None else live:
+                _show_live(log)
+            if on_epoch:
+                on_epoch(model, log)
     except Diverged as e:
-        raise Diverged(f'The loss stopped being a number in epoch {len(log)+1}; {folder} holds the state after epoch {len(log)}. Try a smaller lr, in another output_dir.') from e
+        raise Diverged(
+            f'The loss stopped being a number in epoch {len(log) + 1}; {folder} holds the state after epoch {len(log)}. Try a smaller lr, in another output_dir.'
+        ) from e
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f'stopped in epoch {len(log)+1}; the state after epoch {len(log)} is saved. The same command again goes on from there.') from None
+        raise KeyboardInterrupt(
+            f'stopped in epoch {len(log) + 1}; the state after epoch {len(log)} is saved. The same command again goes on from there.'
+        ) from None
     return log
 
 # %% ../nbs/02_train.ipynb #d6035919
-def _rng_state(device): return dict(torch=torch.get_rng_state(), **({'cuda': torch.cuda.get_rng_state()} if device == 'cuda' else {}))
+def _rng_state(device):
+    return dict(torch=torch.get_rng_state(), **({'cuda': torch.cuda.get_rng_state()} if device == 'cuda' else {}))
+
 
 def other_settings(
-    old:dict,   # a stored configuration
-    cfg         # a configuration now
-)->str:         # what differs, in words; empty where nothing does
+    old: dict,  # a stored configuration
+    cfg,  # a configuration now
+) -> str:  # what differs, in words; empty where nothing does
     "Where a run departs from one that is there. A setting that came later had its default before; where files are and on what device it runs is free."
     then = {f.name: old.get(f.name, f.default) for f in fields(cfg) if f.name not in ('output_dir', 'device')}
     return '; '.join([f'{k} {v!r}, not {getattr(cfg, k)!r}' for k, v in then.items() if v != getattr(cfg, k)][:3])
 
+
 def _resume(path, kind, cfg, model, opt, schedule):
     "Load the state in `path` if there is one; -> the log so far and whether there was one."
-    if not path.exists(): return [], False
+    if not path.exists():
+        return [], False
     device = next(model.parameters()).device.type
     state = load_checkpoint(path, kind, device)
     check(state.keys() >= {'opt', 'schedule', 'rng', 'log'}, f'{path} holds weights only, nothing to go on from.')
-    check(not other_settings(state['config'], cfg), f'{path} belongs to a run with other settings; choose another output_dir.')
+    check(
+        not other_settings(state['config'], cfg),
+        f'{path} belongs to a run with other settings; choose another output_dir.',
+    )
     try:
-        model.load_state_dict(state['model']); opt.load_state_dict(state['opt']); schedule.load_state_dict(state['schedule'])
+        model.load_state_dict(state['model'])
+        opt.load_state_dict(state['opt'])
+        schedule.load_state_dict(state['schedule'])
         torch.set_rng_state(state['rng']['torch'].cpu())
-        if device == 'cuda' and 'cuda' in state['rng']: torch.cuda.set_rng_state(state['rng']['cuda'].cpu())
+        if device == 'cuda' and 'cuda' in state['rng']:
+            torch.cuda.set_rng_state(state['rng']['cuda'].cpu())
         return json.loads(state['log']), True
-    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as e: raise InputError(f"The state in {path} doesn't fit this run; choose another output_dir.") from e
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as e:
+        raise InputError(f"The state in {path} doesn't fit this run; choose another output_dir.") from e
+
 
 def _keep(folder, kind, cfg, model, opt, schedule, log):
     "Write what an epoch leaves behind: metrics, best weights, and last of all the state to go on from."
     device, settings, epoch = next(model.parameters()).device.type, asdict(cfg), log[-1]['epoch']
     first = next(iter(log[-1]['val']))
-    write_text(folder/'metrics.jsonl', ''.join(json.dumps(row) + '\n' for row in log))
-    full = dict(opt=opt.state_dict(), schedule=schedule.state_dict(), rng=_rng_state(device), log=json.dumps(log), epoch=epoch)
+    write_text(folder / 'metrics.jsonl', ''.join(json.dumps(row) + '\n' for row in log))
+    full = dict(
+        opt=opt.state_dict(), schedule=schedule.state_dict(), rng=_rng_state(device), log=json.dumps(log), epoch=epoch
+    )
     weights = model.state_dict()
-    if log[-1]['val'][first] <= min(row['val'][first] for row in log): save_checkpoint(folder/'best_model.pt', kind, settings, weights, epoch=epoch)
-    if epoch % cfg.checkpoint_freq == 0: save_checkpoint(folder/f'checkpoint_epoch_{epoch}.pt', kind, settings, weights, **full)
-    if epoch == cfg.epochs: save_checkpoint(folder/'final_model.pt', kind, settings, weights, epoch=epoch)
-    save_checkpoint(folder/'checkpoint_last.pt', kind, settings, weights, **full)
+    if log[-1]['val'][first] <= min(row['val'][first] for row in log):
+        save_checkpoint(folder / 'best_model.pt', kind, settings, weights, epoch=epoch)
+    if epoch % cfg.checkpoint_freq == 0:
+        save_checkpoint(folder / f'checkpoint_epoch_{epoch}.pt', kind, settings, weights, **full)
+    if epoch == cfg.epochs:
+        save_checkpoint(folder / 'final_model.pt', kind, settings, weights, epoch=epoch)
+    save_checkpoint(folder / 'checkpoint_last.pt', kind, settings, weights, **full)
 
 # %% ../nbs/02_train.ipynb #5b9612df
 def report_line(
-    log:list,   # as `fit` returns it
-    epochs:int  # of the whole run
-)->str:
+    log: list,  # as `fit` returns it
+    epochs: int,  # of the whole run
+) -> str:
     "One epoch in one line."
     row = log[-1]
     parts = '  '.join(f'{k} {v:.{1 if abs(v) >= 1 else 3}f}' for k, v in row['val'].items() if k != 'mse')
-    if 'mse' in row['val']: parts += f"  PSNR {-10*math.log10(row['val']['mse'] + 1e-12):.2f} dB"
-    left = np.mean([r['seconds'] for r in log[-5:]])*(epochs - row['epoch'])
-    return f"epoch {row['epoch']:>3}/{epochs}  held out: {parts}  {row['per_second']:.0f} frames/s, {left/60:.1f} min left"
+    if 'mse' in row['val']:
+        parts += f"  PSNR {-10 * math.log10(row['val']['mse'] + 1e-12):.2f} dB"
+    left = np.mean([r['seconds'] for r in log[-5:]]) * (epochs - row['epoch'])
+    return f"epoch {row['epoch']:>3}/{epochs}  held out: {parts}  {row['per_second']:.0f} frames/s, {left / 60:.1f} min left"
+
 
 def plot_curves(
-    log:list    # as `fit` returns it
-):              # the figure
+    log: list,  # as `fit` returns it
+):  # the figure
     "Each part of the loss over the epochs, training and held out."
     figure_style()
     names = list(log[0]['val'])
-    fig, axes = plt.subplots(1, len(names), figsize=(3.2*len(names), 2.5))
+    fig, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.5))
     for ax, k in zip(np.atleast_1d(axes), names):
-        for part, style in (('train', '-'), ('val', '--')): ax.plot([r['epoch'] for r in log], [r[part][k] for r in log], style, label=dict(train='training', val='held out')[part])
-        ax.set(title=dict(F='free energy F: total (nats)', nll='inaccuracy: reconstruction (nats)', kl='complexity: KL (nats)', mse='squared error per pixel').get(k, k), xlabel='epoch')
+        for part, style in (('train', '-'), ('val', '--')):
+            ax.plot(
+                [r['epoch'] for r in log],
+                [r[part][k] for r in log],
+                style,
+                label=dict(train='training', val='held out')[part],
+            )
+        ax.set(
+            title=dict(
+                F='free energy F: total (nats)',
+                nll='inaccuracy: reconstruction (nats)',
+                kl='complexity: KL (nats)',
+                mse='squared error per pixel',
+            ).get(k, k),
+            xlabel='epoch',
+        )
     np.atleast_1d(axes)[0].legend()
     return fig
 
+
 def _show_live(log):
     from IPython.display import clear_output, display
+
     clear_output(wait=True)
-    fig = plot_curves(log); display(fig); plt.close(fig)
+    fig = plot_curves(log)
+    display(fig)
+    plt.close(fig)
 
 # %% ../nbs/02_train.ipynb #24d92bec
 @dataclass
 class TrainVAEConfig(TrainConfig, VAEConfig, CollectConfig):
-    output_dir:str = 'outputs/vae'      # run folder; the same command again goes on where it stopped
-    collage:Fraction = 0.               # share of the training frames that get pieces of other frames
+    output_dir: str = 'outputs/vae'  # run folder; the same command again goes on where it stopped
+    collage: Fraction = 0.0  # share of the training frames that get pieces of other frames
 
 # %% ../nbs/02_train.ipynb #1def14e8
 def part_of(
-    config,     # a dataclass
-    cfg         # a dataclass that has its fields and more
+    config,  # a dataclass
+    cfg,  # a dataclass that has its fields and more
 ):
     "The part of `cfg` that is a `config`."
     return config(**{f.name: getattr(cfg, f.name) for f in fields(config)})
 
+
 def open_run(
-    cfg     # a configuration with `output_dir`
-)->Path:    # the run folder
+    cfg,  # a configuration with `output_dir`
+) -> Path:  # the run folder
     "Make the run folder, or open it when it holds a run with the same settings; `InputError` for any other, or when it can't be written."
-    folder, file = Path(cfg.output_dir), Path(cfg.output_dir)/'config.json'
+    folder, file = Path(cfg.output_dir), Path(cfg.output_dir) / 'config.json'
     if file.exists():
         other = other_settings(read_json(file, 'run configuration'), cfg)
-        check(not other, f'{folder} holds a run with other settings ({other}); choose another output_dir or repeat its settings.')
+        check(
+            not other,
+            f'{folder} holds a run with other settings ({other}); choose another output_dir or repeat its settings.',
+        )
     return check_folder(cfg.output_dir)
 
+
 def episodes_of(
-    folder, # run folder
-    cfg     # what to play, a `CollectConfig`
-)->Episodes:
+    folder,  # run folder
+    cfg,  # what to play, a `CollectConfig`
+) -> Episodes:
     "The run's episodes: read from its folder, or played and stored there."
-    file = Path(folder)/'episodes.npz'
+    file = Path(folder) / 'episodes.npz'
     if file.exists():
         eps = load_episodes(file)
-        check(not other_settings(eps.config, cfg), f'{file} holds episodes played with other settings; choose another output_dir.')
+        check(
+            not other_settings(eps.config, cfg),
+            f'{file} holds episodes played with other settings; choose another output_dir.',
+        )
         print(f'Using the episodes in {file}.')
         return eps
     eps = play(cfg)
@@ -382,38 +513,53 @@ def episodes_of(
 
 # %% ../nbs/02_train.ipynb #7f3e35ff
 def save_reconstructions(
-    path,           # PNG to write
-    vae:VAE,
-    eps:Episodes,   # held-out episodes
-    n=8             # frames
+    path,  # PNG to write
+    vae: VAE,
+    eps: Episodes,  # held-out episodes
+    n=8,  # frames
 ):
     "Held-out frames, evenly spaced, above what the VAE draws."
     rows = eps.spread(n)
-    with torch.no_grad(): r = vae.eval().reconstruct(to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device))
+    with torch.no_grad():
+        r = vae.eval().reconstruct(to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device))
     save_figure(path, show_frames({'frame': eps.frames[rows], 'drawn': to_uint8(r)}))
+
 
 def train_vae(cfg, on_epoch=None):
     "Train a VAE on random play of one game. Flags are described with their defaults; the run folder says what was done."
-    for f in (check_collect, check_vae, check_train): f(cfg)
+    for f in (check_collect, check_vae, check_train):
+        f(cfg)
     find_game(cfg.env_name)
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
     data = FrameData(eps, cfg, device, cfg.context, cfg.collage)
-    write_json(folder/'config.json', asdict(cfg))
+    write_json(folder / 'config.json', asdict(cfg))
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, cfg)).to(device)
     vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), cfg.context), device))
-    print(f'{eps}; {data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out; {device}{", bfloat16" if use_bfloat16(cfg.mixed_precision, device) else ""}')
+    print(
+        f'{eps}; {data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out; {device}{", bfloat16" if use_bfloat16(cfg.mixed_precision, device) else ""}'
+    )
+
     def pictures(vae, log):
         if log[-1]['epoch'] == 1 or log[-1]['epoch'] % cfg.checkpoint_freq == 0:
-            save_reconstructions(folder/f"reconstructions_epoch_{log[-1]['epoch']}.png", vae, data.val_eps)
-            save_figure(folder/'training_curves.png', plot_curves(log))
-        if on_epoch: on_epoch(vae, log)
+            save_reconstructions(folder / f"reconstructions_epoch_{log[-1]['epoch']}.png", vae, data.val_eps)
+            save_figure(folder / 'training_curves.png', plot_curves(log))
+        if on_epoch:
+            on_epoch(vae, log)
+
     log = fit(vae, VAE.free_energy, data, cfg, 'VAE', on_epoch=pictures)
-    save_figure(folder/'training_curves.png', plot_curves(log))
-    save_reconstructions(folder/'final_reconstructions.png', vae, data.val_eps)
-    protocol = ''.join(f' --{f.name} {getattr(cfg, f.name)}' for f in fields(CollectConfig) if f.name in ('frame_size', 'frame_skip', 'sticky') and getattr(cfg, f.name) != f.default)
-    print(f"Done: {folder/'best_model.pt'} and pictures beside it. Next: aif_eval_vae --model_path {folder/'best_model.pt'} --env_name {cfg.env_name}{protocol}")
+    save_figure(folder / 'training_curves.png', plot_curves(log))
+    save_reconstructions(folder / 'final_reconstructions.png', vae, data.val_eps)
+    protocol = ''.join(
+        f' --{f.name} {getattr(cfg, f.name)}'
+        for f in fields(CollectConfig)
+        if f.name in ('frame_size', 'frame_skip', 'sticky') and getattr(cfg, f.name) != f.default
+    )
+    print(
+        f"Done: {folder / 'best_model.pt'} and pictures beside it. Next: aif_eval_vae --model_path {folder / 'best_model.pt'} --env_name {cfg.env_name}{protocol}"
+    )
     return vae, log
+
 
 aif_train_vae = command(TrainVAEConfig, 'aif_train_vae')(train_vae)

@@ -28,166 +28,249 @@ from .eval import *
 @dataclass
 class Beliefs:
     "Encoded episodes. All arrays have a row per frame, as in `Episodes`; the last row of an episode has action -1 and no outcome."
-    mu:torch.Tensor         # (N, Z) float32, posterior means
-    lv:torch.Tensor         # (N, Z) float32, posterior log-variances
-    actions:torch.Tensor    # (N,) int64, action taken at each frame
-    outcomes:torch.Tensor   # (N, 2) float32, 1 where the step gained a reward, and where it lost a life, a point or the game
-    starts:np.ndarray       # (E,) first row of each episode
-    lengths:np.ndarray      # (E,) rows of each episode
-    num_actions:int         # A
 
-def outcomes_of(
-    eps:Episodes
-)->np.ndarray:      # (N, 2) float32
+    mu: torch.Tensor  # (N, Z) float32, posterior means
+    lv: torch.Tensor  # (N, Z) float32, posterior log-variances
+    actions: torch.Tensor  # (N,) int64, action taken at each frame
+    outcomes: (
+        torch.Tensor
+    )  # (N, 2) float32, 1 where the step gained a reward, and where it lost a life, a point or the game
+    starts: np.ndarray  # (E,) first row of each episode
+    lengths: np.ndarray  # (E,) rows of each episode
+    num_actions: int  # A
+
+
+def outcomes_of(eps: Episodes) -> np.ndarray:  # (N, 2) float32
     "Whether each step gained a reward, and whether it lost a life, a point or the game."
     out = np.zeros((len(eps.actions), 2), np.float32)
     for s, n in zip(eps.starts, eps.lengths):
-        r = slice(s, s+n-1)
-        out[r, 0], out[r, 1] = eps.rewards[r] > 0, (np.diff(eps.lives[s:s+n].astype(int)) < 0) | (eps.rewards[r] < 0) | eps.terminated[r]
+        r = slice(s, s + n - 1)
+        out[r, 0], out[r, 1] = (
+            eps.rewards[r] > 0,
+            (np.diff(eps.lives[s : s + n].astype(int)) < 0) | (eps.rewards[r] < 0) | eps.terminated[r],
+        )
     return out
 
-def beliefs_of(
-    vae:VAE,
-    eps:Episodes
-)->Beliefs:
+
+def beliefs_of(vae: VAE, eps: Episodes) -> Beliefs:
     "Encode all frames of some episodes, in their order."
     rows = eps.rows()
-    z = [encode_all(vae, eps.stack(r, vae.cfg.context)) for r in np.array_split(rows, max(1, len(rows)//1000))]
+    z = [encode_all(vae, eps.stack(r, vae.cfg.context)) for r in np.array_split(rows, max(1, len(rows) // 1000))]
     mu, lv = (torch.cat(x) for x in zip(*z))
-    return Beliefs(mu, lv, torch.as_tensor(eps.actions[rows]).long(), torch.as_tensor(outcomes_of(eps)[rows]), np.cumsum(eps.lengths) - eps.lengths, eps.lengths, len(eps.action_names))
+    return Beliefs(
+        mu,
+        lv,
+        torch.as_tensor(eps.actions[rows]).long(),
+        torch.as_tensor(outcomes_of(eps)[rows]),
+        np.cumsum(eps.lengths) - eps.lengths,
+        eps.lengths,
+        len(eps.action_names),
+    )
+
 
 @patch
-def subset(self:Beliefs,
-    which       # (n,) indices of episodes
-)->Beliefs:
+def subset(
+    self: Beliefs,
+    which,  # (n,) indices of episodes
+) -> Beliefs:
     "Some of the episodes, in new arrays."
-    rows = np.concatenate([np.arange(s, s+n) for s, n in zip(self.starts[which], self.lengths[which])]); lengths = self.lengths[which]
-    return Beliefs(self.mu[rows], self.lv[rows], self.actions[rows], self.outcomes[rows], np.cumsum(lengths) - lengths, lengths, self.num_actions)
+    rows = np.concatenate([np.arange(s, s + n) for s, n in zip(self.starts[which], self.lengths[which])])
+    lengths = self.lengths[which]
+    return Beliefs(
+        self.mu[rows],
+        self.lv[rows],
+        self.actions[rows],
+        self.outcomes[rows],
+        np.cumsum(lengths) - lengths,
+        lengths,
+        self.num_actions,
+    )
 
 # %% ../nbs/04_transition.ipynb #30201ba4
 def preferring(
-    rng,        # a NumPy generator
-    starts,     # rows to draw from
-    since       # row
-):              # n -> rows (n,)
+    rng,  # a NumPy generator
+    starts,  # rows to draw from
+    since,  # row
+):  # n -> rows (n,)
     "Draws at random, but half from the rows since `since`, where there are any."
     recent = starts[starts >= since]
-    if not len(recent): return lambda n: rng.choice(starts, n)
-    return lambda n: np.concatenate([rng.choice(starts, n - n//2), rng.choice(recent, n//2)])
+    if not len(recent):
+        return lambda n: rng.choice(starts, n)
+    return lambda n: np.concatenate([rng.choice(starts, n - n // 2), rng.choice(recent, n // 2)])
 
 # %% ../nbs/04_transition.ipynb #2db994eb
 class BeliefData:
     "Windows of beliefs for `fit`: `steps` random batches an epoch, and all held-out windows, spaced by their length."
-    def __init__(self,
-        train:Beliefs, val:Beliefs,
-        length:int,         # T, frames in a window
-        batch_size:int,     # B
-        steps:int,          # batches an epoch
-        short=0,            # epochs whose windows are short
-        grow=1,             # epochs in which they then grow to their full length
-        least=8,            # frames in a short window
+
+    def __init__(
+        self,
+        train: Beliefs,
+        val: Beliefs,
+        length: int,  # T, frames in a window
+        batch_size: int,  # B
+        steps: int,  # batches an epoch
+        short=0,  # epochs whose windows are short
+        grow=1,  # epochs in which they then grow to their full length
+        least=8,  # frames in a short window
         seed=42,
         device='cpu',
-        hard=0.,            # share of each batch that is chosen by the error of `model`
+        hard=0.0,  # share of each batch that is chosen by the error of `model`
         model=None,
-        recent=0            # rows at the end of `train` from which half of each batch is drawn; by default none is preferred
+        recent=0,  # rows at the end of `train` from which half of each batch is drawn; by default none is preferred
     ):
-        self.data, self.length, self.batch_size, self.steps, self.short, self.grow, self.least, self.seed, self.device = (train, val), length, batch_size, steps, short, grow, min(least, length), seed, device
-        self.hard, self.model, self.recent = round(hard*batch_size), model, recent
-        for b in self.data: window_starts(b, length)
+        (
+            self.data,
+            self.length,
+            self.batch_size,
+            self.steps,
+            self.short,
+            self.grow,
+            self.least,
+            self.seed,
+            self.device,
+        ) = (train, val), length, batch_size, steps, short, grow, min(least, length), seed, device
+        self.hard, self.model, self.recent = round(hard * batch_size), model, recent
+        for b in self.data:
+            window_starts(b, length)
 
     def length_at(self, epoch):
-        return self.least + (self.length - self.least)*min(max(0, epoch - self.short), self.grow)//self.grow
+        return self.least + (self.length - self.least) * min(max(0, epoch - self.short), self.grow) // self.grow
+
     def batch(self, which, first, length):
         b, rows = self.data[which], torch.as_tensor(first[:, None] + np.arange(length))
         out = dict(o=b.mu[rows], a=b.actions[rows[:, :-1]], outcomes=b.outcomes[rows[:, :-1]])
         return {k: v.to(self.device) for k, v in out.items()}
+
     def train(self, epoch):
         rng, n = np.random.default_rng([self.seed, epoch]), self.length_at(epoch)
-        starts, fair = window_starts(self.data[0], n), self.batch_size - self.hard*(epoch > 1)
+        starts, fair = window_starts(self.data[0], n), self.batch_size - self.hard * (epoch > 1)
         draw = preferring(rng, starts, len(self.data[0].mu) - self.recent)
-        for hard in self.hardest(rng, starts, self.batch_size-fair): yield dict(self.batch(0, np.concatenate([draw(fair), hard]), n), fair=fair)
+        for hard in self.hardest(rng, starts, self.batch_size - fair):
+            yield dict(self.batch(0, np.concatenate([draw(fair), hard]), n), fair=fair)
+
     def val(self):
         first = window_starts(self.data[1], self.length, self.length)
-        for f in np.array_split(first, math.ceil(len(first)/64)): yield self.batch(1, f, self.length)
+        for f in np.array_split(first, math.ceil(len(first) / 64)):
+            yield self.batch(1, f, self.length)
 
 # %% ../nbs/04_transition.ipynb #55bd5a6d
 @patch
 @torch.no_grad()
-def hardest(self:BeliefData,
-    rng,        # a NumPy generator
-    starts,     # windows to choose from
-    k:int       # windows for each batch
-)->np.ndarray:  # (steps, k) their first rows
+def hardest(
+    self: BeliefData,
+    rng,  # a NumPy generator
+    starts,  # windows to choose from
+    k: int,  # windows for each batch
+) -> np.ndarray:  # (steps, k) their first rows
     "Windows drawn in proportion to how unusual the model's error is, from four times as many."
-    if k == 0: return np.empty((self.steps, 0), int)
-    pool, m, errors = rng.choice(starts, min(4*self.steps*k, len(starts)), replace=False), self.model, []
-    W, places = m.cfg.warmup_frames, max(1, m.cfg.latent_grid)**2
-    for f in np.array_split(pool, math.ceil(len(pool)/500)):
-        b = self.batch(0, f, W+2)
-        with torch.autocast(m.scale.device.type, torch.bfloat16, enabled=use_bfloat16('auto', m.scale.device.type)): mu = m.rollout(b['o'][:, :W], b['a'])[0].mean(0)
-        errors.append(((mu[:, W-1:] - b['o'][:, W:])/m.scale).pow(2).sum(1).view(len(f), -1, places).sum(1).cpu())
-    e = torch.cat(errors).double(); unusual = (e/e.mean(0).clamp_min(1e-9)).amax(1).numpy()
-    return rng.choice(pool, (self.steps, k), p=unusual/unusual.sum())
+    if k == 0:
+        return np.empty((self.steps, 0), int)
+    pool, m, errors = rng.choice(starts, min(4 * self.steps * k, len(starts)), replace=False), self.model, []
+    W, places = m.cfg.warmup_frames, max(1, m.cfg.latent_grid) ** 2
+    for f in np.array_split(pool, math.ceil(len(pool) / 500)):
+        b = self.batch(0, f, W + 2)
+        with torch.autocast(m.scale.device.type, torch.bfloat16, enabled=use_bfloat16('auto', m.scale.device.type)):
+            mu = m.rollout(b['o'][:, :W], b['a'])[0].mean(0)
+        errors.append(((mu[:, W - 1 :] - b['o'][:, W:]) / m.scale).pow(2).sum(1).view(len(f), -1, places).sum(1).cpu())
+    e = torch.cat(errors).double()
+    unusual = (e / e.mean(0).clamp_min(1e-9)).amax(1).numpy()
+    return rng.choice(pool, (self.steps, k), p=unusual / unusual.sum())
 
 # %% ../nbs/04_transition.ipynb #4546510a
 @dataclass
 class TransitionConfig:
     # grid: recurrent convolution; vector: a plain GRU, as the founding project's
-    kind:Literal['grid', 'vector'] = 'grid'
-    hidden:Size = 64                    # size of the memory; with a grid, at each of its places
-    members:Annotated[int, Bounds(1, 64)] = 3  # heads of the ensemble, whose disagreement is the model's doubt
-    latent_dim:Size = 4                 # of the VAE: numbers in z; with a grid, at each of its places
-    latent_grid:Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
-    num_actions:Annotated[int, Bounds(1, 1000)] = 4  # A
-    warmup_frames:Annotated[int, Bounds(1, 1000)] = 5  # frames that are seen before imagination starts
+    kind: Literal['grid', 'vector'] = 'grid'
+    hidden: Size = 64  # size of the memory; with a grid, at each of its places
+    members: Annotated[int, Bounds(1, 64)] = 3  # heads of the ensemble, whose disagreement is the model's doubt
+    latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places
+    latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
+    num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A
+    warmup_frames: Annotated[int, Bounds(1, 1000)] = 5  # frames that are seen before imagination starts
     # how much an outcome's surprise counts in training, where a squared error counts 1
-    outcome_weight:NonNegative = 10.
+    outcome_weight: NonNegative = 10.0
 
     @property
-    def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
+    def z_dim(self) -> int:
+        return self.latent_dim * max(1, self.latent_grid) ** 2
 
 # %% ../nbs/04_transition.ipynb #5d391785
 def check_transition(cfg):
     "Raise `InputError` where `cfg`, a `TransitionConfig`, makes no sense."
     check_bounds(cfg)
-    check(cfg.kind == 'vector' or cfg.latent_grid >= 1, 'The kind grid needs a VAE whose latent is a grid; choose --kind vector.')
+    check(
+        cfg.kind == 'vector' or cfg.latent_grid >= 1,
+        'The kind grid needs a VAE whose latent is a grid; choose --kind vector.',
+    )
+
 
 def on_grid(
     layer,  # of convolutions
-    x       # (B, grid, grid, C)
-)->torch.Tensor:    # (B, grid, grid, C')
+    x,  # (B, grid, grid, C)
+) -> torch.Tensor:  # (B, grid, grid, C')
     "Channels come last everywhere here: convolutions and matrix products are fastest so."
     return layer(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
+
 class GridBody(nn.Module):
     "Memory on a grid: what is there, and what has changed, is read by two convolutions and remembered by a convolutional GRU (Ballas et al. 2016)."
+
     def __init__(self, cfg):
         super().__init__()
         H, g, Z = cfg.hidden, cfg.latent_grid, cfg.latent_dim
         self.cfg, conv = cfg, lambda a, b: nn.Conv2d(a, b, 3, 1, 1)
-        self.register_buffer('place', torch.stack(torch.meshgrid(torch.linspace(-1, 1, g), torch.linspace(-1, 1, g), indexing='ij'))[None])
-        self.read = nn.Sequential(conv(2*Z + cfg.num_actions + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
-        self.gates, self.candidate = nn.Conv2d(2*H, 2*H, 1), conv(2*H, H)
-        self.blank, self.layer, self.features, self.outputs, self.pooled = (g, g, H+Z), lambda a, b: nn.Conv2d(a, b, 1), 2*H, 2*Z, 4*H
+        self.register_buffer(
+            'place',
+            torch.stack(torch.meshgrid(torch.linspace(-1, 1, g), torch.linspace(-1, 1, g), indexing='ij'))[None],
+        )
+        self.read = nn.Sequential(conv(2 * Z + cfg.num_actions + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
+        self.gates, self.candidate = nn.Conv2d(2 * H, 2 * H, 1), conv(2 * H, H)
+        self.blank, self.layer, self.features, self.outputs, self.pooled = (
+            (g, g, H + Z),
+            lambda a, b: nn.Conv2d(a, b, 1),
+            2 * H,
+            2 * Z,
+            4 * H,
+        )
 
     def forward(self, z, action, h):
         "-> the memory, which also holds z; features (B, grid, grid, 2*hidden) to predict from; and their summary (B, 4*hidden)."
         z = z.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1)
         h, before = h.split([self.cfg.hidden, z.shape[-1]], -1)
-        x = on_grid(self.read, torch.cat([z, z-before, action[:, None, None].expand(-1, *h.shape[1:3], -1), self.place.permute(0, 2, 3, 1).expand(len(z), -1, -1, -1)], -1))
-        k = h.to(x.dtype)       # half precision where that is on; the memory itself keeps its full one
+        x = on_grid(
+            self.read,
+            torch.cat(
+                [
+                    z,
+                    z - before,
+                    action[:, None, None].expand(-1, *h.shape[1:3], -1),
+                    self.place.permute(0, 2, 3, 1).expand(len(z), -1, -1, -1),
+                ],
+                -1,
+            ),
+        )
+        k = h.to(x.dtype)  # half precision where that is on; the memory itself keeps its full one
         keep, reset = on_grid(self.gates, torch.cat([x, k], -1)).sigmoid().chunk(2, -1)
-        h = torch.lerp(on_grid(self.candidate, torch.cat([x, reset*k], -1)).tanh().to(h.dtype), h, keep.to(h.dtype))
-        f = torch.cat([x, h.to(x.dtype)], -1); everywhere = f.flatten(1, 2)
+        h = torch.lerp(on_grid(self.candidate, torch.cat([x, reset * k], -1)).tanh().to(h.dtype), h, keep.to(h.dtype))
+        f = torch.cat([x, h.to(x.dtype)], -1)
+        everywhere = f.flatten(1, 2)
         return torch.cat([h, z], -1), f, torch.cat([everywhere.mean(1), everywhere.amax(1)], 1)
+
 
 class VectorBody(nn.Module):
     "The founding project's memory: one GRU over everything."
+
     def __init__(self, cfg):
         super().__init__()
         self.cell = nn.GRUCell(cfg.z_dim + cfg.num_actions, cfg.hidden)
-        self.blank, self.layer, self.features, self.outputs, self.pooled = (cfg.hidden,), nn.Linear, cfg.hidden, 2*cfg.z_dim, cfg.hidden
+        self.blank, self.layer, self.features, self.outputs, self.pooled = (
+            (cfg.hidden,),
+            nn.Linear,
+            cfg.hidden,
+            2 * cfg.z_dim,
+            cfg.hidden,
+        )
+
     def forward(self, z, action, h):
         h = self.cell(torch.cat([z, action], 1), h)
         return h, h, h
@@ -195,20 +278,25 @@ class VectorBody(nn.Module):
 # %% ../nbs/04_transition.ipynb #2a71dc20
 class TransitionModel(nn.Module):
     "p(z', outcome | z, a, h), with several members."
-    def __init__(self, cfg:TransitionConfig):
+
+    def __init__(self, cfg: TransitionConfig):
         super().__init__()
         check_transition(cfg)
         self.cfg, self.body = cfg, (GridBody if cfg.kind == 'grid' else VectorBody)(cfg)
         layer, H = self.body.layer, cfg.hidden
-        self.heads = nn.ModuleList(nn.Sequential(layer(self.body.features, H), nn.ReLU(), layer(H, self.body.outputs)) for _ in range(cfg.members))
-        self.outcomes = nn.Sequential(nn.Linear(self.body.pooled, 64), nn.ReLU(), nn.Linear(64, 2*cfg.members))
-        self.register_buffer('centre', torch.zeros(cfg.z_dim)); self.register_buffer('scale', torch.ones(cfg.z_dim))
+        self.heads = nn.ModuleList(
+            nn.Sequential(layer(self.body.features, H), nn.ReLU(), layer(H, self.body.outputs))
+            for _ in range(cfg.members)
+        )
+        self.outcomes = nn.Sequential(nn.Linear(self.body.pooled, 64), nn.ReLU(), nn.Linear(64, 2 * cfg.members))
+        self.register_buffer('centre', torch.zeros(cfg.z_dim))
+        self.register_buffer('scale', torch.ones(cfg.z_dim))
         self.register_buffer('weight', torch.ones(cfg.z_dim), persistent=False)
         self.to(memory_format=torch.channels_last)
 
     def remember(self, z, a, h):
         "Take in z (B, Z) and a (B,) int64 -> h', and what the body makes of them to predict from."
-        return self.body((z - self.centre)/self.scale, F.one_hot(a, self.cfg.num_actions).float(), h)
+        return self.body((z - self.centre) / self.scale, F.one_hot(a, self.cfg.num_actions).float(), h)
 
     def predict(self, z, f, pooled):
         "Means (M, B, Z), log-variances (M, B, Z) and logits of the outcomes (M, B, 2): all members at once."
@@ -216,7 +304,11 @@ class TransitionModel(nn.Module):
         x = F.linear(f, torch.cat([l.weight for l in first]).flatten(1), torch.cat([l.bias for l in first])).relu()
         out = torch.stack([F.linear(u, l.weight.flatten(1), l.bias) for u, l in zip(x.chunk(len(second), -1), second)])
         delta, lv = out.float().movedim(-1, 2).flatten(2).chunk(2, -1)
-        return z + delta*self.scale, lv.clamp(-8, 4) + 2*self.scale.log(), self.outcomes(pooled).float().view(len(z), -1, 2).transpose(0, 1)
+        return (
+            z + delta * self.scale,
+            lv.clamp(-8, 4) + 2 * self.scale.log(),
+            self.outcomes(pooled).float().view(len(z), -1, 2).transpose(0, 1),
+        )
 
     def forward(self, z, a, h):
         "One step: z (B, Z), a (B,) int64, h the memory -> h', means (M, B, Z), log-variances (M, B, Z), logits of the outcomes (M, B, 2)."
@@ -225,237 +317,330 @@ class TransitionModel(nn.Module):
 
 # %% ../nbs/04_transition.ipynb #0e3d12e8
 @patch
-def blank(self:TransitionModel,
-    n:int   # B
-):          # the memory (B, [grid, grid,] hidden) of one who has seen nothing
+def blank(
+    self: TransitionModel,
+    n: int,  # B
+):  # the memory (B, [grid, grid,] hidden) of one who has seen nothing
     "Where imagination begins."
     return torch.zeros(n, *self.body.blank, device=self.scale.device)
 
+
 @patch
 @torch.no_grad()
-def take_units(self:TransitionModel,
-    mu:torch.Tensor,    # (N, Z) beliefs about all frames of training
-    rare=0.             # how much more an error weighs where beliefs seldom move
+def take_units(
+    self: TransitionModel,
+    mu: torch.Tensor,  # (N, Z) beliefs about all frames of training
+    rare=0.0,  # how much more an error weighs where beliefs seldom move
 ):
     "Count from the mean belief, in units of its standard deviation: one for each channel of a grid, or for each number of a vector."
-    places = max(1, self.cfg.latent_grid)**2
+    places = max(1, self.cfg.latent_grid) ** 2
     spread = mu.view(len(mu), -1, places).var(0).mean(1).sqrt().clamp_min(0.05)
-    self.centre.copy_(mu.mean(0)); self.scale.copy_(spread.repeat_interleave(places))
+    self.centre.copy_(mu.mean(0))
+    self.scale.copy_(spread.repeat_interleave(places))
     self.weigh(mu, rare)
 
-@patch
-def weigh(self:TransitionModel,
-    mu:torch.Tensor,    # (N, Z) beliefs about all frames of training
-    rare=0.             # how much more an error weighs where beliefs seldom move
-):
-    "Let the errors of numbers that seldom move count for more, from 0.3 to 5 times as much."
-    self.weight = (self.scale/mu.std(0).to(self.scale).clamp_min(1e-6)).clamp(0.3, 5)**rare
 
 @patch
-def look(self:TransitionModel,
-    z:torch.Tensor, # (B, T, Z) beliefs about the frames seen
-    a:torch.Tensor, # (B, T-1) actions between them
-    seen=None       # (B,) int, how many of the T frames were seen, the latest ones; by default all
-):                  # the memory after the last action
+def weigh(
+    self: TransitionModel,
+    mu: torch.Tensor,  # (N, Z) beliefs about all frames of training
+    rare=0.0,  # how much more an error weighs where beliefs seldom move
+):
+    "Let the errors of numbers that seldom move count for more, from 0.3 to 5 times as much."
+    self.weight = (self.scale / mu.std(0).to(self.scale).clamp_min(1e-6)).clamp(0.3, 5) ** rare
+
+
+@patch
+def look(
+    self: TransitionModel,
+    z: torch.Tensor,  # (B, T, Z) beliefs about the frames seen
+    a: torch.Tensor,  # (B, T-1) actions between them
+    seen=None,  # (B,) int, how many of the T frames were seen, the latest ones; by default all
+):  # the memory after the last action
     "Take in what was seen, so that the next step is imagined from `z[:, -1]`."
     h = self.blank(len(z))
     for t in range(a.shape[1]):
         after = self.remember(z[:, t], a[:, t], h)[0]
-        if seen is None: h = after
-        else: h = torch.where((seen >= z.shape[1] - t).view(-1, *[1]*(h.ndim-1)), after, h)
+        if seen is None:
+            h = after
+        else:
+            h = torch.where((seen >= z.shape[1] - t).view(-1, *[1] * (h.ndim - 1)), after, h)
     return h
 
 # %% ../nbs/04_transition.ipynb #3729ce19
 def still_going(
-    loss,       # (..., T) 1 where the step lost a life, a point or the game, else 0
-    since=0     # the first step that is imagined; what was lost before it does not count
-)->torch.Tensor:    # (..., T) 1 where no imagined step before this one lost anything, else 0
+    loss,  # (..., T) 1 where the step lost a life, a point or the game, else 0
+    since=0,  # the first step that is imagined; what was lost before it does not count
+) -> torch.Tensor:  # (..., T) 1 where no imagined step before this one lost anything, else 0
     "The steps that a hazard is defined for."
     imagined = torch.as_tensor(loss).float().clone()
     imagined[..., :since] = 0
     through = (1 - imagined).cumprod(-1)
     return torch.cat([torch.ones_like(through[..., :1]), through[..., :-1]], -1)
 
+
 def survival(
-    hazard      # (..., T) probability that the step loses something, given that none before it has
-)->torch.Tensor:    # (..., T) in [0, 1]
+    hazard,  # (..., T) probability that the step loses something, given that none before it has
+) -> torch.Tensor:  # (..., T) in [0, 1]
     "The chance that nothing was lost up to and including each step."
     return (1 - hazard).cumprod(-1)
 
+
 def hazard_surprise(
-    logits,     # (M, B, T, K) of the outcomes, the last of them the loss
-    outcomes,   # (B, T, K) 0 or 1
-    since=0     # the first step that is imagined
-)->torch.Tensor:    # nats a step
+    logits,  # (M, B, T, K) of the outcomes, the last of them the loss
+    outcomes,  # (B, T, K) 0 or 1
+    since=0,  # the first step that is imagined
+) -> torch.Tensor:  # nats a step
     "-ln p(outcome), mean over members and over the steps before which nothing was lost."
     counts = still_going(outcomes[..., -1], since)
     surprise = F.binary_cross_entropy_with_logits(logits, outcomes.expand_as(logits), reduction='none').sum(-1)
-    return (surprise*counts).sum()/(len(logits)*counts.sum())
+    return (surprise * counts).sum() / (len(logits) * counts.sum())
 
 # %% ../nbs/04_transition.ipynb #d2afe94b
 def gaussian_surprise(x, mu, lv):
     "-ln N(x; mu, exp(lv)), for each number, in nats."
-    return 0.5*(lv + (x - mu)**2*(-lv).exp() + math.log(2*math.pi))
+    return 0.5 * (lv + (x - mu) ** 2 * (-lv).exp() + math.log(2 * math.pi))
+
 
 @patch
-def rollout(self:TransitionModel,
-    z:torch.Tensor,     # (B, W, Z) beliefs seen before imagination starts, W >= 1
-    a:torch.Tensor      # (B, T-1) actions, T > W; those from W-1 on are imagined
-)->tuple:               # means (M, B, T-1, Z), log-variances (M, B, T-1, Z), outcome logits (M, B, T-1, 2), of the step after each action
+def rollout(
+    self: TransitionModel,
+    z: torch.Tensor,  # (B, W, Z) beliefs seen before imagination starts, W >= 1
+    a: torch.Tensor,  # (B, T-1) actions, T > W; those from W-1 on are imagined
+) -> (
+    tuple
+):  # means (M, B, T-1, Z), log-variances (M, B, T-1, Z), outcome logits (M, B, T-1, 2), of the step after each action
     "See `W` frames, then imagine: the input is the members' mean prediction."
     (B, W, _), h, seen = z.shape, self.blank(len(z)), []
     for t in range(W):
         h, *s = self.remember(z[:, t], a[:, t], h)
         seen.append(s)
-    out = [[x.unflatten(1, (W, B)).transpose(1, 2) for x in self.predict(z.transpose(0, 1).flatten(0, 1), *map(torch.cat, zip(*seen)))]]    # of all frames seen, at once
+    out = [
+        [
+            x.unflatten(1, (W, B)).transpose(1, 2)
+            for x in self.predict(z.transpose(0, 1).flatten(0, 1), *map(torch.cat, zip(*seen)))
+        ]
+    ]  # of all frames seen, at once
     for t in range(W, a.shape[1]):
         h, *step = self(out[-1][0][:, :, -1].mean(0), a[:, t], h)
         out.append([x.unsqueeze(2) for x in step])
     return tuple(torch.cat(x, 2) for x in zip(*out))
 
+
 @patch
-def surprise(self:TransitionModel,
-    batch:dict          # as `BeliefData` gives it
-)->dict:                # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats
+def surprise(
+    self: TransitionModel,
+    batch: dict,  # as `BeliefData` gives it
+) -> dict:  # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats
     "Error of the means, surprise at it, and surprise of the outcomes, over the steps of a batch; the last two over its first `fair` windows."
-    mu, lv, logits = self.rollout(batch['o'][:, :self.cfg.warmup_frames], batch['a'])
+    mu, lv, logits = self.rollout(batch['o'][:, : self.cfg.warmup_frames], batch['a'])
     target, fair = batch['o'][:, 1:], slice(batch.get('fair'))
-    error = (0.5*self.weight*((target - mu)/self.scale)**2).sum(-1).mean()
+    error = (0.5 * self.weight * ((target - mu) / self.scale) ** 2).sum(-1).mean()
     noise = gaussian_surprise(target[fair], mu[:, fair].detach(), lv[:, fair]).sum(-1).mean()
     outcome = hazard_surprise(logits[:, fair], batch['outcomes'][fair], self.cfg.warmup_frames - 1)
-    return dict(F=error + 0.01*noise + self.cfg.outcome_weight*outcome, error=error, noise=noise, outcome=outcome)
+    return dict(F=error + 0.01 * noise + self.cfg.outcome_weight * outcome, error=error, noise=noise, outcome=outcome)
 
 # %% ../nbs/04_transition.ipynb #aaaec97c
 @patch
 @torch.no_grad()
-def summaries(self:TransitionModel,
-    z:torch.Tensor,     # (B, W, Z) beliefs seen before imagination starts
-    a:torch.Tensor      # (B, T-1) actions, T > W; those from W-1 on are imagined
-)->torch.Tensor:        # (B, T-W, C), from which the outcomes of the imagined steps are read
+def summaries(
+    self: TransitionModel,
+    z: torch.Tensor,  # (B, W, Z) beliefs seen before imagination starts
+    a: torch.Tensor,  # (B, T-1) actions, T > W; those from W-1 on are imagined
+) -> torch.Tensor:  # (B, T-W, C), from which the outcomes of the imagined steps are read
     "The body's summary of each imagined step."
     W, x, out = z.shape[1], z[:, -1], []
-    h = self.look(z, a[:, :W-1])
-    for t in range(W-1, a.shape[1]):
+    h = self.look(z, a[:, : W - 1])
+    for t in range(W - 1, a.shape[1]):
         h, *seen = self.remember(x, a[:, t], h)
-        x = self.predict(x, *seen)[0].mean(0); out.append(seen[-1])
+        x = self.predict(x, *seen)[0].mean(0)
+        out.append(seen[-1])
     return torch.stack(out, 1)
 
 # %% ../nbs/04_transition.ipynb #85acdaba
 class Foreseen:
     "What a model imagines, summarised, and what came of it: batches of windows for `fit`."
-    def __init__(self,
-        model:TransitionModel,
-        train:Beliefs, val:Beliefs,
-        horizon=20,         # H, steps to imagine
-        windows=16_000,     # of training, drawn at random; the held-out ones are at most an eighth of that
-        batch_size=64,      # B
-        seed=42
+
+    def __init__(
+        self,
+        model: TransitionModel,
+        train: Beliefs,
+        val: Beliefs,
+        horizon=20,  # H, steps to imagine
+        windows=16_000,  # of training, drawn at random; the held-out ones are at most an eighth of that
+        batch_size=64,  # B
+        seed=42,
     ):
         self.batch_size, self.seed, self.device = batch_size, seed, model.scale.device
-        self.parts = [self.summarise(model, b, horizon, n) for b, n in ((train, windows), (val, windows//8))]
-        self.steps = math.ceil(len(self.parts[0][0])/batch_size)
+        self.parts = [self.summarise(model, b, horizon, n) for b, n in ((train, windows), (val, windows // 8))]
+        self.steps = math.ceil(len(self.parts[0][0]) / batch_size)
+
     def summarise(self, model, b, horizon, n):
         W, starts = model.cfg.warmup_frames, window_starts(b, model.cfg.warmup_frames + horizon)
         first, seen = np.random.default_rng(self.seed).permutation(starts)[:n], []
-        for f in tqdm(np.array_split(first, math.ceil(len(first)/250)), desc=f'imagining {horizon} steps', leave=False, disable=None):
-            rows = torch.as_tensor(f[:, None] + np.arange(W+horizon))
-            seen.append((model.summaries(b.mu[rows[:, :W]].to(self.device), b.actions[rows[:, :-1]].to(self.device)).half().cpu(), b.outcomes[rows[:, W-1:-1]]))
+        for f in tqdm(
+            np.array_split(first, math.ceil(len(first) / 250)),
+            desc=f'imagining {horizon} steps',
+            leave=False,
+            disable=None,
+        ):
+            rows = torch.as_tensor(f[:, None] + np.arange(W + horizon))
+            seen.append(
+                (
+                    model.summaries(b.mu[rows[:, :W]].to(self.device), b.actions[rows[:, :-1]].to(self.device))
+                    .half()
+                    .cpu(),
+                    b.outcomes[rows[:, W - 1 : -1]],
+                )
+            )
         return tuple(torch.cat(x) for x in zip(*seen))
+
     def batches(self, part, order):
-        for i in torch.as_tensor(order).split(self.batch_size): yield dict(o=part[0][i].float().to(self.device), outcomes=part[1][i].to(self.device))
-    def train(self, epoch): return self.batches(self.parts[0], np.random.default_rng([self.seed, epoch]).permutation(len(self.parts[0][0])))
-    def val(self): return self.batches(self.parts[1], np.arange(len(self.parts[1][0])))
+        for i in torch.as_tensor(order).split(self.batch_size):
+            yield dict(o=part[0][i].float().to(self.device), outcomes=part[1][i].to(self.device))
+
+    def train(self, epoch):
+        return self.batches(self.parts[0], np.random.default_rng([self.seed, epoch]).permutation(len(self.parts[0][0])))
+
+    def val(self):
+        return self.batches(self.parts[1], np.arange(len(self.parts[1][0])))
+
 
 def outcome_surprise(
-    head,       # `outcomes` of a model
-    batch:dict  # as `Foreseen` gives it
-)->dict:        # `outcome`, in nats a step
+    head,  # `outcomes` of a model
+    batch: dict,  # as `Foreseen` gives it
+) -> dict:  # `outcome`, in nats a step
     "-ln p(outcome), mean over members and over the steps before which nothing was lost."
     logits = head(batch['o']).float().unflatten(-1, (-1, 2))
     return dict(outcome=hazard_surprise(logits.permute(2, 0, 1, 3), batch['outcomes']))
 
 # %% ../nbs/04_transition.ipynb #7b8b78cd
 def teach_outcomes(
-    model:TransitionModel,
-    train:Beliefs, val:Beliefs,
-    cfg         # a `TrainTransitionConfig`, whose `outcome_epochs` count
+    model: TransitionModel,
+    train: Beliefs,
+    val: Beliefs,
+    cfg,  # a `TrainTransitionConfig`, whose `outcome_epochs` count
 ):
     "Teach the outcomes' layer alone, in the folder `outcomes` of the run, and put the whole model into its `best_model.pt`."
     folder = Path(cfg.output_dir)
     print('Now the outcomes alone, from what is imagined.')
-    fit(model.outcomes, outcome_surprise, Foreseen(model, train, val, seed=cfg.seed), replace(cfg, epochs=cfg.outcome_epochs, output_dir=str(folder/'outcomes')), 'Outcomes')
-    save_checkpoint(folder/'best_model.pt', 'TransitionModel', asdict(cfg), model.state_dict())
+    fit(
+        model.outcomes,
+        outcome_surprise,
+        Foreseen(model, train, val, seed=cfg.seed),
+        replace(cfg, epochs=cfg.outcome_epochs, output_dir=str(folder / 'outcomes')),
+        'Outcomes',
+    )
+    save_checkpoint(folder / 'best_model.pt', 'TransitionModel', asdict(cfg), model.state_dict())
 
 # %% ../nbs/04_transition.ipynb #b73d3146
 @dataclass
 class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
-    output_dir:str = 'outputs/transition'  # run folder; the same command again goes on where it stopped
-    pretrained:str = ''                 # VAE that ships with the package; by default that of the game
-    model_path:str = ''                 # or a checkpoint of a VAE
-    vae_sha256:str = ''                 # of the VAE's file; filled in
+    output_dir: str = 'outputs/transition'  # run folder; the same command again goes on where it stopped
+    pretrained: str = ''  # VAE that ships with the package; by default that of the game
+    model_path: str = ''  # or a checkpoint of a VAE
+    vae_sha256: str = ''  # of the VAE's file; filled in
     # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    settle:Settle = -1
+    settle: Settle = -1
     # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
-    num_episodes:Natural = 0
-    hold:Count = 8                      # steps for which random play holds an action
-    epochs:Count = 26                   # rounds of training, each of `steps` batches
-    steps:Count = 400                   # batches an epoch
-    length:Count = 22                   # frames in a window, those seen before imagination starts included
-    short:Natural = 15                  # epochs whose windows imagine three steps only
-    grow:Count = 5                      # epochs in which they then grow to that length
-    batch_size:Count = 16               # windows per step
-    lr:Positive = 3e-3                  # peak step size of Adam
+    num_episodes: Natural = 0
+    hold: Count = 8  # steps for which random play holds an action
+    epochs: Count = 26  # rounds of training, each of `steps` batches
+    steps: Count = 400  # batches an epoch
+    length: Count = 22  # frames in a window, those seen before imagination starts included
+    short: Natural = 15  # epochs whose windows imagine three steps only
+    grow: Count = 5  # epochs in which they then grow to that length
+    batch_size: Count = 16  # windows per step
+    lr: Positive = 3e-3  # peak step size of Adam
     # largest gradient norm; a long window can have a much larger one, and undo what was learned
-    grad_clip:Annotated[float, Bounds(0, finite=False)] = 50.
+    grad_clip: Annotated[float, Bounds(0, finite=False)] = 50.0
     # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
-    rare:NonNegative = 0.
-    hard:Share = 0.                     # share of each batch drawn by the model's own error
-    outcome_epochs:Natural = 16         # passes of the layer that reads outcomes, when the rest is done; 0: none
+    rare: NonNegative = 0.0
+    hard: Share = 0.0  # share of each batch drawn by the model's own error
+    outcome_epochs: Natural = 16  # passes of the layer that reads outcomes, when the rest is done; 0: none
 
 # %% ../nbs/04_transition.ipynb #bac379ce
-def eyes(cfg)->Path:    # file
+def eyes(cfg) -> Path:  # file
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the one that ships for the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or find_game(cfg.env_name)[1])
-    check(not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256, f'{path} is not the VAE that the transition model was trained with.')
+    check(
+        not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256,
+        f'{path} is not the VAE that the transition model was trained with.',
+    )
     return path
 
+
 def complete(
-    cfg:TrainTransitionConfig
-)->tuple:           # the configuration with what the VAE and the game decide, and the VAE
+    cfg: TrainTransitionConfig,
+) -> tuple:  # the configuration with what the VAE and the game decide, and the VAE
     "Check `cfg` and fill it in."
     cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
-    for f in (check_collect, check_train): f(cfg)
-    check(cfg.length > cfg.warmup_frames, f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.')
-    path = eyes(cfg); vae = load_vae(path)
-    check(vae.cfg.frame_size == cfg.frame_size, f'The VAE sees {vae.cfg.frame_size}x{vae.cfg.frame_size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {vae.cfg.frame_size}.')
-    check(vae.cfg.latent == 'gaussian', f'{path} has {vae.cfg.latent} latents; transition models are for Gaussian ones.')
-    cfg = replace(cfg, vae_sha256=file_hash(path), latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid, num_actions=len(open_games(cfg).action_names))
+    for f in (check_collect, check_train):
+        f(cfg)
+    check(
+        cfg.length > cfg.warmup_frames,
+        f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.',
+    )
+    path = eyes(cfg)
+    vae = load_vae(path)
+    check(
+        vae.cfg.frame_size == cfg.frame_size,
+        f'The VAE sees {vae.cfg.frame_size}x{vae.cfg.frame_size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {vae.cfg.frame_size}.',
+    )
+    check(
+        vae.cfg.latent == 'gaussian', f'{path} has {vae.cfg.latent} latents; transition models are for Gaussian ones.'
+    )
+    cfg = replace(
+        cfg,
+        vae_sha256=file_hash(path),
+        latent_dim=vae.cfg.latent_dim,
+        latent_grid=vae.cfg.latent_grid,
+        num_actions=len(open_games(cfg).action_names),
+    )
     check_transition(cfg)
     return cfg, vae
+
 
 def train_transition(cfg, on_epoch=None):
     "Train a transition model on random play of one game, seen through a trained VAE."
     cfg, vae = complete(cfg)
     device, folder = find_device(cfg.device), open_run(cfg)
     eps = episodes_of(folder, part_of(CollectConfig, cfg))
-    write_json(folder/'config.json', asdict(cfg))
+    write_json(folder / 'config.json', asdict(cfg))
     train, val = (beliefs_of(vae, e) for e in split_episodes(eps, cfg.val_split, cfg.seed))
     torch.manual_seed(cfg.seed)
     model = TransitionModel(part_of(TransitionConfig, cfg)).to(device)
     model.take_units(train.mu, cfg.rare)
-    data = BeliefData(train, val, cfg.length, cfg.batch_size, cfg.steps, cfg.short, cfg.grow, cfg.warmup_frames+3, cfg.seed, device, cfg.hard, model)
+    data = BeliefData(
+        train,
+        val,
+        cfg.length,
+        cfg.batch_size,
+        cfg.steps,
+        cfg.short,
+        cfg.grow,
+        cfg.warmup_frames + 3,
+        cfg.seed,
+        device,
+        cfg.hard,
+        model,
+    )
     print(f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}')
     log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
-    save_figure(folder/'training_curves.png', plot_curves(log))
-    model.load_state_dict(load_transition(folder/'best_model.pt', device).state_dict())
-    if cfg.outcome_epochs: teach_outcomes(model, train, val, cfg)
-    print(f"Done: {folder/'best_model.pt'}. Next: aif_eval_transition --model_path {folder/'best_model.pt'}")
+    save_figure(folder / 'training_curves.png', plot_curves(log))
+    model.load_state_dict(load_transition(folder / 'best_model.pt', device).state_dict())
+    if cfg.outcome_epochs:
+        teach_outcomes(model, train, val, cfg)
+    print(f"Done: {folder / 'best_model.pt'}. Next: aif_eval_transition --model_path {folder / 'best_model.pt'}")
     return model, log
+
 
 aif_train_transition = command(TrainTransitionConfig, 'aif_train_transition')(train_transition)
 
 # %% ../nbs/04_transition.ipynb #588f0993
-def load_transition(path, device='cpu')->TransitionModel:
+def load_transition(path, device='cpu') -> TransitionModel:
     "A trained transition model, as `load_model` gives it."
-    return load_model(path, 'TransitionModel', lambda settings: TransitionModel(from_dict(TransitionConfig, settings)), device)
+    return load_model(
+        path, 'TransitionModel', lambda settings: TransitionModel(from_dict(TransitionConfig, settings)), device
+    )

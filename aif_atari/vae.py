@@ -21,178 +21,289 @@ from .core import *
 
 # %% ../nbs/01_vae.ipynb #f56ff9e0
 def kl_nats(
-    mu:torch.Tensor,    # (..., latent) posterior mean
-    lv:torch.Tensor     # (..., latent) posterior log-variance
-)->torch.Tensor:        # (..., latent) nats per latent dimension
+    mu: torch.Tensor,  # (..., latent) posterior mean
+    lv: torch.Tensor,  # (..., latent) posterior log-variance
+) -> torch.Tensor:  # (..., latent) nats per latent dimension
     "KL divergence of N(mu, exp(lv)) from N(0, 1), for each dimension (Kingma and Welling 2014, appendix B)."
-    return 0.5*(mu**2 + lv.exp() - 1 - lv)
+    return 0.5 * (mu**2 + lv.exp() - 1 - lv)
 
 # %% ../nbs/01_vae.ipynb #10ebefb8
 class Likelihood:
     def nll(self, out, o, var=None, weight=None):
         cost = self.cost(out, o)
-        return (cost if weight is None else cost*weight).sum((1, 2, 3))
+        return (cost if weight is None else cost * weight).sum((1, 2, 3))
+
 
 class SquaredError(Likelihood):
     "Sigmoid mean, summed squared error: a Gaussian of variance 1/2, up to a constant."
-    def link(self, o): return torch.logit(o.clamp(0.002, 0.998))
-    def mean(self, out): return out.sigmoid()
-    def cost(self, out, o): return F.mse_loss(self.mean(out), o, reduction='none')
+
+    def link(self, o):
+        return torch.logit(o.clamp(0.002, 0.998))
+
+    def mean(self, out):
+        return out.sigmoid()
+
+    def cost(self, out, o):
+        return F.mse_loss(self.mean(out), o, reduction='none')
 
 # %% ../nbs/01_vae.ipynb #84ff78a1
 class Gaussian(Likelihood):
     "Linear mean, one variance for all pixels: the batch's own mean squared error, unless `var` is given."
-    def link(self, o): return o
-    def mean(self, out): return out
-    def cost(self, out, o): return F.mse_loss(out, o, reduction='none')
+
+    def link(self, o):
+        return o
+
+    def mean(self, out):
+        return out
+
+    def cost(self, out, o):
+        return F.mse_loss(out, o, reduction='none')
+
     def nll(self, out, o, var=None, weight=None):
-        if var is None: var = F.mse_loss(out.detach(), o) + 1e-8
-        return 0.5*o[0].numel()*torch.log(2*math.pi*var) + 0.5*super().nll(out, o, weight=weight)/var
+        if var is None:
+            var = F.mse_loss(out.detach(), o) + 1e-8
+        return 0.5 * o[0].numel() * torch.log(2 * math.pi * var) + 0.5 * super().nll(out, o, weight=weight) / var
 
 # %% ../nbs/01_vae.ipynb #21c8efd6
 class Bernoulli(SquaredError):
     "Sigmoid mean, cross-entropy of the logits."
-    def cost(self, out, o): return F.binary_cross_entropy_with_logits(out, o, reduction='none')
+
+    def cost(self, out, o):
+        return F.binary_cross_entropy_with_logits(out, o, reduction='none')
+
 
 class ContinuousBernoulliPixels(SquaredError):
     "A proper density on [0, 1] with the output as natural parameter."
-    def mean(self, out): return ContinuousBernoulli(logits=out.float()).mean
-    def cost(self, out, o): return -ContinuousBernoulli(logits=out.float()).log_prob(o)
 
-LIKELIHOODS = dict(mse=SquaredError, gaussian=Gaussian, bernoulli=Bernoulli, continuous_bernoulli=ContinuousBernoulliPixels)
+    def mean(self, out):
+        return ContinuousBernoulli(logits=out.float()).mean
+
+    def cost(self, out, o):
+        return -ContinuousBernoulli(logits=out.float()).log_prob(o)
+
+
+LIKELIHOODS = dict(
+    mse=SquaredError, gaussian=Gaussian, bernoulli=Bernoulli, continuous_bernoulli=ContinuousBernoulliPixels
+)
 
 # %% ../nbs/01_vae.ipynb #88f5050d
 class GaussianLatent:
     "N(mu, exp(lv)) for each number of z; prior N(0, 1)."
-    def read(self, a, b): return a, b.clamp(-15, 5)
-    def sample(self, mu, lv): return mu + torch.randn_like(mu)*(0.5*lv).exp()
-    def kl(self, mu, lv): return kl_nats(mu, lv)
-    def prior(self, n, dim, generator=None): return torch.randn(n, dim, generator=generator)
+
+    def read(self, a, b):
+        return a, b.clamp(-15, 5)
+
+    def sample(self, mu, lv):
+        return mu + torch.randn_like(mu) * (0.5 * lv).exp()
+
+    def kl(self, mu, lv):
+        return kl_nats(mu, lv)
+
+    def prior(self, n, dim, generator=None):
+        return torch.randn(n, dim, generator=generator)
+
 
 class CategoricalLatent:
     "One-hot variables of `classes` classes; `mu` is the most probable one-hot, `lv` the log-probabilities; uniform prior."
+
     classes = 16
-    def _split(self, x): return x.unflatten(-1, (-1, self.classes))
+
+    def _split(self, x):
+        return x.unflatten(-1, (-1, self.classes))
+
     def read(self, a, b):
         lv = F.log_softmax(self._split(a), -1)
         return F.one_hot(lv.argmax(-1), self.classes).to(lv).flatten(-2), lv.flatten(-2)
+
     def sample(self, mu, lv):
         p = self._split(lv).exp()
         return (OneHotCategorical(probs=p.detach()).sample() + p - p.detach()).flatten(-2)
-    def kl(self, mu, lv): return lv.exp()*(lv + math.log(self.classes))
+
+    def kl(self, mu, lv):
+        return lv.exp() * (lv + math.log(self.classes))
+
     def prior(self, n, dim, generator=None):
-        return F.one_hot(torch.randint(self.classes, (n, dim//self.classes), generator=generator), self.classes).flatten(-2).float()
+        return (
+            F.one_hot(torch.randint(self.classes, (n, dim // self.classes), generator=generator), self.classes)
+            .flatten(-2)
+            .float()
+        )
+
 
 LATENTS = dict(gaussian=GaussianLatent, categorical=CategoricalLatent)
 
 # %% ../nbs/01_vae.ipynb #91805ef5
 @dataclass
 class VAEConfig:
-    latent_dim:Size = 32                # numbers in the latent z; with a grid, at each of its places
+    latent_dim: Size = 32  # numbers in the latent z; with a grid, at each of its places
     # places along each side of a spatial latent, such as 8; 0 makes z one vector
-    latent_grid:Annotated[int, Bounds(0, 40)] = 0
-    latent:Annotated[str, OneOf(LATENTS)] = 'gaussian'  # kind of latent; categorical: one-hot variables of 16 classes
-    context:Annotated[int, Bounds(1, 16)] = 1  # frames that are seen and drawn together; 2 adds the one before
-    frame_size:Annotated[int, Bounds(16, 160)] = 64  # height and width of a frame, a multiple of 16
-    width:Size = 32                     # channels of the first convolution
-    likelihood:Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
-    precision:Positive = 1.0            # weight of the inaccuracy against the complexity; 1 is the free energy
-    focus:NonNegative = 0.              # extra precision of values that depart from the mean frame; 0 treats all alike
-    kl_warmup:Natural = 0               # steps over which the complexity comes into force
-    lv_start:Annotated[float, Bounds(-20, 20)] = 0.  # log-variance of the posterior before training
+    latent_grid: Annotated[int, Bounds(0, 40)] = 0
+    latent: Annotated[str, OneOf(LATENTS)] = 'gaussian'  # kind of latent; categorical: one-hot variables of 16 classes
+    context: Annotated[int, Bounds(1, 16)] = 1  # frames that are seen and drawn together; 2 adds the one before
+    frame_size: Annotated[int, Bounds(16, 160)] = 64  # height and width of a frame, a multiple of 16
+    width: Size = 32  # channels of the first convolution
+    likelihood: Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
+    precision: Positive = 1.0  # weight of the inaccuracy against the complexity; 1 is the free energy
+    focus: NonNegative = 0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
+    kl_warmup: Natural = 0  # steps over which the complexity comes into force
+    lv_start: Annotated[float, Bounds(-20, 20)] = 0.0  # log-variance of the posterior before training
     # where training starts: pca (the best linear model), mean (the mean frame) or random
-    start:Literal['pca', 'mean', 'random'] = 'pca'
+    start: Literal['pca', 'mean', 'random'] = 'pca'
 
     @property
-    def z_dim(self)->int: return self.latent_dim*max(1, self.latent_grid)**2
+    def z_dim(self) -> int:
+        return self.latent_dim * max(1, self.latent_grid) ** 2
+
     @property
-    def grid(self)->int: return self.latent_grid or self.frame_size//16
+    def grid(self) -> int:
+        return self.latent_grid or self.frame_size // 16
 
 # %% ../nbs/01_vae.ipynb #5d1191d2
 def check_vae(cfg):
     "Raise `InputError` where `cfg`, a `VAEConfig`, makes no sense."
     check_bounds(cfg)
     check(cfg.frame_size % 16 == 0, f'frame_size must be a multiple of 16, not {cfg.frame_size}.')
-    coarse, medium, fine = (cfg.frame_size//k for k in (16, 8, 4))
+    coarse, medium, fine = (cfg.frame_size // k for k in (16, 8, 4))
     fits = cfg.latent_grid in (0, coarse, medium, fine)
     check(fits, f'latent_grid must be 0, {coarse}, {medium} or {fine}, not {cfg.latent_grid}.')
-    check(cfg.latent == 'gaussian' or cfg.latent_dim % 16 == 0, f'A categorical latent needs a latent_dim that is a multiple of 16, not {cfg.latent_dim}.')
-    check(cfg.start != 'pca' or (cfg.latent == 'gaussian' and not cfg.latent_grid), 'The linear start is for a Gaussian vector: choose start mean or random.')
+    check(
+        cfg.latent == 'gaussian' or cfg.latent_dim % 16 == 0,
+        f'A categorical latent needs a latent_dim that is a multiple of 16, not {cfg.latent_dim}.',
+    )
+    check(
+        cfg.start != 'pca' or (cfg.latent == 'gaussian' and not cfg.latent_grid),
+        'The linear start is for a Gaussian vector: choose start mean or random.',
+    )
 
-def grid_config(**kw)->VAEConfig:
+
+def grid_config(**kw) -> VAEConfig:
     "The VAE that the agent uses: a grid of 8 x 8 places with 4 numbers each, trained so that it sees small things."
-    return VAEConfig(**(dict(latent_dim=4, latent_grid=8, likelihood='bernoulli', precision=300., focus=2., lv_start=-3., start='mean') | kw))
+    return VAEConfig(
+        **(
+            dict(
+                latent_dim=4,
+                latent_grid=8,
+                likelihood='bernoulli',
+                precision=300.0,
+                focus=2.0,
+                lv_start=-3.0,
+                start='mean',
+            )
+            | kw
+        )
+    )
 
 # %% ../nbs/01_vae.ipynb #cc3533cc
-def _conv(a, b, kind=nn.Conv2d, *shape): return [kind(a, b, *(shape or (3, 1, 1))), nn.ReLU()]
+def _conv(a, b, kind=nn.Conv2d, *shape):
+    return [kind(a, b, *(shape or (3, 1, 1))), nn.ReLU()]
 
-def _widths(cfg): return [cfg.width*2**i for i in range(int(math.log2(cfg.frame_size//4//cfg.grid)) + 1)]
+
+def _widths(cfg):
+    return [cfg.width * 2**i for i in range(int(math.log2(cfg.frame_size // 4 // cfg.grid)) + 1)]
+
 
 class Encoder(nn.Module):
     "q(z|o): frames (B, 3*context, H, W) -> two numbers (B, z_dim) for each number of z; what they mean, the kind of latent says."
-    def __init__(self, cfg:VAEConfig):
-        super().__init__()
-        ws, last = _widths(cfg), 2*cfg.width
-        self.convs = nn.Sequential(nn.PixelUnshuffle(4), *_conv(48*cfg.context, ws[0]), *(m for a, b in zip(ws, ws[1:]) for m in _conv(a, b, nn.Conv2d, 4, 2, 1)))
-        self.mix = nn.Sequential(*_conv(ws[-1], last)) if cfg.latent_grid else nn.Flatten()
-        self.head = nn.Conv2d(last, 2*cfg.latent_dim, 1) if cfg.latent_grid else nn.Linear(ws[-1]*cfg.grid**2, 2*cfg.latent_dim)
 
-    def forward(self, o): return self.head(self.mix(self.convs(o))).float().flatten(1).chunk(2, 1)
+    def __init__(self, cfg: VAEConfig):
+        super().__init__()
+        ws, last = _widths(cfg), 2 * cfg.width
+        self.convs = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            *_conv(48 * cfg.context, ws[0]),
+            *(m for a, b in zip(ws, ws[1:]) for m in _conv(a, b, nn.Conv2d, 4, 2, 1)),
+        )
+        self.mix = nn.Sequential(*_conv(ws[-1], last)) if cfg.latent_grid else nn.Flatten()
+        self.head = (
+            nn.Conv2d(last, 2 * cfg.latent_dim, 1)
+            if cfg.latent_grid
+            else nn.Linear(ws[-1] * cfg.grid**2, 2 * cfg.latent_dim)
+        )
+
+    def forward(self, o):
+        return self.head(self.mix(self.convs(o))).float().flatten(1).chunk(2, 1)
+
 
 class Decoder(nn.Module):
     "p(o|z): a latent (B, z_dim) -> decoder output (B, 3*context, H, W), whose meaning the likelihood defines."
-    def __init__(self, cfg:VAEConfig):
+
+    def __init__(self, cfg: VAEConfig):
         super().__init__()
         ws, g = _widths(cfg), cfg.grid
-        self.stem = nn.Sequential(nn.Unflatten(1, (cfg.latent_dim, g, g)), *_conv(cfg.latent_dim, 2*cfg.width), *_conv(2*cfg.width, ws[-1])) if cfg.latent_grid else \
-                    nn.Sequential(nn.Linear(cfg.latent_dim, ws[-1]*g**2), nn.ReLU(), nn.Unflatten(1, (ws[-1], g, g)))
-        self.convs = nn.Sequential(*(m for a, b in zip(ws[::-1], ws[-2::-1]) for m in _conv(a, b, nn.ConvTranspose2d, 4, 2, 1)))
-        self.head = nn.Sequential(nn.Conv2d(ws[0], 48*cfg.context, 3, 1, 1), nn.PixelShuffle(4))
+        self.stem = (
+            nn.Sequential(
+                nn.Unflatten(1, (cfg.latent_dim, g, g)),
+                *_conv(cfg.latent_dim, 2 * cfg.width),
+                *_conv(2 * cfg.width, ws[-1]),
+            )
+            if cfg.latent_grid
+            else nn.Sequential(nn.Linear(cfg.latent_dim, ws[-1] * g**2), nn.ReLU(), nn.Unflatten(1, (ws[-1], g, g)))
+        )
+        self.convs = nn.Sequential(
+            *(m for a, b in zip(ws[::-1], ws[-2::-1]) for m in _conv(a, b, nn.ConvTranspose2d, 4, 2, 1))
+        )
+        self.head = nn.Sequential(nn.Conv2d(ws[0], 48 * cfg.context, 3, 1, 1), nn.PixelShuffle(4))
 
-    def forward(self, z): return self.head(self.convs(self.stem(z))).float()
+    def forward(self, z):
+        return self.head(self.convs(self.stem(z))).float()
 
 # %% ../nbs/01_vae.ipynb #368ad1b0
 def ppca(
-    x:torch.Tensor, # (n, D) float
-    k:int           # components
-)->tuple:           # mean (D,), directions (D, k), eigenvalues (k,), noise variance ()
+    x: torch.Tensor,  # (n, D) float
+    k: int,  # components
+) -> tuple:  # mean (D,), directions (D, k), eigenvalues (k,), noise variance ()
     "Probabilistic principal component analysis by its closed form (Tipping and Bishop 1999), with randomised SVD."
     m, (n, D) = x.mean(0), x.shape
     x = x - m
-    total = torch.linalg.vector_norm(x)**2/n
-    _, s, v = torch.svd_lowrank(x, q=min(k+8, n, D), niter=4)
-    lam, v = F.pad(s[:k]**2/n, (0, max(0, k-len(s)))), F.pad(v[:, :k], (0, max(0, k-v.shape[1])))
-    var = ((total - lam.sum())/max(1, D-k)).clamp_min(1e-7)
-    return m, v, lam.clamp_min(1.01*var), var
+    total = torch.linalg.vector_norm(x) ** 2 / n
+    _, s, v = torch.svd_lowrank(x, q=min(k + 8, n, D), niter=4)
+    lam, v = F.pad(s[:k] ** 2 / n, (0, max(0, k - len(s)))), F.pad(v[:, :k], (0, max(0, k - v.shape[1])))
+    var = ((total - lam.sum()) / max(1, D - k)).clamp_min(1e-7)
+    return m, v, lam.clamp_min(1.01 * var), var
 
 # %% ../nbs/01_vae.ipynb #955dcb9e
 def pixels(
-    o:torch.Tensor  # (B, 3, H, W) float, channels last in memory
-)->torch.Tensor:    # (B, H*W*3), a view
+    o: torch.Tensor,  # (B, 3, H, W) float, channels last in memory
+) -> torch.Tensor:  # (B, H*W*3), a view
     "Frames as rows of numbers."
     return o.permute(0, 2, 3, 1).flatten(1)
 
+
 def unpixels(
-    x:torch.Tensor, # (B, H*W*channels)
-    channels=3
-)->torch.Tensor:    # (B, channels, H, H), a view
+    x: torch.Tensor,  # (B, H*W*channels)
+    channels=3,
+) -> torch.Tensor:  # (B, channels, H, H), a view
     "Rows of numbers as square frames; undoes `pixels`."
-    size = math.isqrt(x.shape[1]//channels)
+    size = math.isqrt(x.shape[1] // channels)
     return x.view(len(x), size, size, channels).permute(0, 3, 1, 2)
+
 
 class VAE(nn.Module):
     "Encoder, decoder, kind of latent and likelihood; with a start also the simpler model that the network adds to."
-    def __init__(self, cfg:VAEConfig):
+
+    def __init__(self, cfg: VAEConfig):
         super().__init__()
         check_vae(cfg)
         self.cfg, self.likelihood, self.latent = cfg, LIKELIHOODS[cfg.likelihood](), LATENTS[cfg.latent]()
-        self.shape, self.encoder, self.decoder = (1, 3*cfg.context, cfg.frame_size, cfg.frame_size), Encoder(cfg), Decoder(cfg)
-        self.encoder.head.bias.data[cfg.latent_dim:] = cfg.lv_start
-        for name, value in dict(mean_frame=torch.full(self.shape, 0.5), var=torch.tensor(1.), steps=torch.tensor(0.)).items(): self.register_buffer(name, value)
+        self.shape, self.encoder, self.decoder = (
+            (1, 3 * cfg.context, cfg.frame_size, cfg.frame_size),
+            Encoder(cfg),
+            Decoder(cfg),
+        )
+        self.encoder.head.bias.data[cfg.latent_dim :] = cfg.lv_start
+        for name, value in dict(
+            mean_frame=torch.full(self.shape, 0.5), var=torch.tensor(1.0), steps=torch.tensor(0.0)
+        ).items():
+            self.register_buffer(name, value)
         D = math.prod(self.shape)
-        self.linear = nn.ModuleDict(dict(read=nn.Linear(D, cfg.latent_dim), draw=nn.Linear(cfg.latent_dim, D)) if cfg.start == 'pca' else {})
-        for p in self.linear.parameters(): p.lr_scale = 0.03; nn.init.zeros_(p)
-        if cfg.start == 'mean': self.base = nn.Parameter(torch.zeros(self.shape))
+        self.linear = nn.ModuleDict(
+            dict(read=nn.Linear(D, cfg.latent_dim), draw=nn.Linear(cfg.latent_dim, D)) if cfg.start == 'pca' else {}
+        )
+        for p in self.linear.parameters():
+            p.lr_scale = 0.03
+            nn.init.zeros_(p)
+        if cfg.start == 'mean':
+            self.base = nn.Parameter(torch.zeros(self.shape))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, o):
@@ -202,86 +313,106 @@ class VAE(nn.Module):
 
 # %% ../nbs/01_vae.ipynb #29da9832
 @patch
-def encode(self:VAE,
-    o:torch.Tensor  # (B, 3*context, H, W) frames in [0, 1], the latest one last
-)->tuple:           # posterior mean and log-variance, (B, z_dim) each; for a categorical latent the likeliest one-hot and the log-probabilities
+def encode(
+    self: VAE,
+    o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1], the latest one last
+) -> tuple:  # posterior mean and log-variance, (B, z_dim) each; for a categorical latent the likeliest one-hot and the log-probabilities
     "Perceive: infer the latent from a frame."
     mu, lv = self.latent.read(*self.encoder(o))
     if self.linear:
-        with torch.autocast(o.device.type, enabled=False): mu = mu + self.linear['read'](pixels(self.likelihood.link(o)))
+        with torch.autocast(o.device.type, enabled=False):
+            mu = mu + self.linear['read'](pixels(self.likelihood.link(o)))
     return mu, lv
 
+
 @patch
-def decode(self:VAE,
-    z:torch.Tensor  # (B, z_dim)
-)->torch.Tensor:    # (B, 3*context, H, W) decoder output; `likelihood.mean` makes it a frame
+def decode(
+    self: VAE,
+    z: torch.Tensor,  # (B, z_dim)
+) -> torch.Tensor:  # (B, 3*context, H, W) decoder output; `likelihood.mean` makes it a frame
     "What the model expects to see, in the likelihood's terms."
     out = self.decoder(z)
     if self.linear:
-        with torch.autocast(z.device.type, enabled=False): out = out + unpixels(self.linear['draw'](z.float()), self.shape[1])
+        with torch.autocast(z.device.type, enabled=False):
+            out = out + unpixels(self.linear['draw'](z.float()), self.shape[1])
     return out + self.base if self.cfg.start == 'mean' else out
 
+
 @patch
-def draw(self:VAE,
-    z:torch.Tensor  # (B, z_dim)
-)->torch.Tensor:    # (B, 3, H, W) in [0, 1]
+def draw(
+    self: VAE,
+    z: torch.Tensor,  # (B, z_dim)
+) -> torch.Tensor:  # (B, 3, H, W) in [0, 1]
     "Decode a latent into a frame, the latest one where it stands for several."
     return self.likelihood.mean(self.decode(z))[:, -3:].clamp(0, 1)
 
+
 @patch
-def reconstruct(self:VAE,
-    o:torch.Tensor  # (B, 3*context, H, W) frames in [0, 1]
-)->torch.Tensor:    # (B, 3, H, W) in [0, 1]
+def reconstruct(
+    self: VAE,
+    o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
+) -> torch.Tensor:  # (B, 3, H, W) in [0, 1]
     "Frame -> posterior mean -> frame."
     return self.draw(self.encode(o)[0])
 
 # %% ../nbs/01_vae.ipynb #f0e79843
 @patch
 @torch.no_grad()
-def start_from(self:VAE,
-    o:torch.Tensor  # (n, 3, H, W) training frames in [0, 1]; two thousand suffice
+def start_from(
+    self: VAE,
+    o: torch.Tensor,  # (n, 3, H, W) training frames in [0, 1]; two thousand suffice
 ):
     "Begin at the best linear model of these frames (Tipping and Bishop 1999); also keeps their mean, the simplest model of all."
     self.mean_frame.copy_(o.mean(0, keepdim=True))
-    if self.cfg.start == 'mean': self.base.copy_(self.likelihood.link(self.mean_frame))
-    if not self.linear: return
+    if self.cfg.start == 'mean':
+        self.base.copy_(self.likelihood.link(self.mean_frame))
+    if not self.linear:
+        return
     m, v, lam, var = ppca(pixels(self.likelihood.link(o)), self.cfg.latent_dim)
-    W = v*(lam - var).sqrt()
-    self.linear['draw'].weight.copy_(W); self.linear['draw'].bias.copy_(m)
-    self.linear['read'].weight.copy_((W/lam).T); self.linear['read'].bias.copy_(-(W/lam).T@m)
-    for head in (self.encoder.head, self.decoder.head[0]): nn.init.zeros_(head.weight); nn.init.zeros_(head.bias)
-    self.encoder.head.bias[self.cfg.latent_dim:] = torch.log(var/lam)
+    W = v * (lam - var).sqrt()
+    self.linear['draw'].weight.copy_(W)
+    self.linear['draw'].bias.copy_(m)
+    self.linear['read'].weight.copy_((W / lam).T)
+    self.linear['read'].bias.copy_(-(W / lam).T @ m)
+    for head in (self.encoder.head, self.decoder.head[0]):
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    self.encoder.head.bias[self.cfg.latent_dim :] = torch.log(var / lam)
     self.var.copy_(var)
 
 # %% ../nbs/01_vae.ipynb #1ed11760
 @patch
-def free_energy(self:VAE,
-    o:torch.Tensor, # (B, 3*context, H, W) frames in [0, 1]
-    var=None        # variance of the Gaussian likelihood; by default the best one for this batch
-)->dict:            # means over the batch, nats per frame: `F` (minimised), `nll`, `kl`; and `mse` per pixel
+def free_energy(
+    self: VAE,
+    o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
+    var=None,  # variance of the Gaussian likelihood; by default the best one for this batch
+) -> dict:  # means over the batch, nats per frame: `F` (minimised), `nll`, `kl`; and `mse` per pixel
     "Variational free energy of a batch, with one sample of z per frame (Kingma and Welling 2014, eq. 7)."
     out, mu, lv = self(o)
     mse = F.mse_loss(self.likelihood.mean(out.detach()), o)
-    if self.training: self.var.lerp_(mse, 0.02); self.steps += 1
+    if self.training:
+        self.var.lerp_(mse, 0.02)
+        self.steps += 1
     weight = ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.focus).add_(1) if self.cfg.focus else None
     nll = self.likelihood.nll(out, o, mse + 1e-8 if var is None else var, weight).mean()
     kl = self.latent.kl(mu, lv).sum(1).mean()
-    beta = (self.steps/self.cfg.kl_warmup).clamp(max=1) if self.cfg.kl_warmup else 1
-    return dict(F=self.cfg.precision*nll + beta*kl, nll=nll, kl=kl, mse=mse)
+    beta = (self.steps / self.cfg.kl_warmup).clamp(max=1) if self.cfg.kl_warmup else 1
+    return dict(F=self.cfg.precision * nll + beta * kl, nll=nll, kl=kl, mse=mse)
 
 # %% ../nbs/01_vae.ipynb #d741f929
 @patch
 @torch.no_grad()
-def importance_bound(self:VAE,
-    o:torch.Tensor,     # (B, 3, H, W) frames in [0, 1]
-    samples:int=64      # K
-)->torch.Tensor:        # (B,) nats, an upper bound on surprise that tightens with K
+def importance_bound(
+    self: VAE,
+    o: torch.Tensor,  # (B, 3, H, W) frames in [0, 1]
+    samples: int = 64,  # K
+) -> torch.Tensor:  # (B,) nats, an upper bound on surprise that tightens with K
     "Importance-weighted bound on surprise for a Gaussian latent, -log 1/K sum p(o|z) p(z) / q(z|o) (Burda et al. 2016)."
     mu, lv = self.encode(o)
     logw = []
     for _ in range(samples):
         eps = torch.randn_like(mu)
-        z = mu + eps*(0.5*lv).exp()
-        log_ratio = 0.5*(eps**2 - z**2 + lv).sum(1)
+        z = mu + eps * (0.5 * lv).exp()
+        log_ratio = 0.5 * (eps**2 - z**2 + lv).sum(1)
         logw.append(log_ratio - self.likelihood.nll(self.decode(z), o, self.var))
     return math.log(samples) - torch.logsumexp(torch.stack(logw), 0)
