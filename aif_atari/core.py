@@ -7,16 +7,24 @@ __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'N
            'Share', 'Seed', 'BaseSeed', 'Switch', 'COLOURS', 'InputError', 'check', 'one_of', 'atomic', 'check_folder',
            'write_bytes', 'write_text', 'write_json', 'read_json', 'Bounds', 'OneOf', 'field_docs', 'setting_rules',
            'check_type', 'check_bounds', 'Flag', 'config_parser', 'command', 'from_dict', 'processor', 'provenance',
-           'figure_style', 'show_frames', 'save_figure']
+           'figure_style', 'show_frames', 'save_figure', 'png_bytes', 'gif_bytes', 'file_hash', 'part_of']
 
 # %% ../nbs/core.ipynb #8b102f24
-import json, math, os, platform, signal, subprocess, sys
+import hashlib
+import json
+import math
+import os
+import platform
+import signal
+import subprocess
+import sys
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from importlib.metadata import version
 from inspect import Parameter, Signature
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Annotated, Literal, NamedTuple, get_args, get_origin
@@ -25,6 +33,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from fastcore.docments import docments
 from fastcore.script import Param, anno_parser
+from PIL import Image
 
 from . import __version__
 
@@ -427,3 +436,37 @@ def save_figure(
     with atomic(path) as tmp:
         fig.savefig(tmp, format='png')
     plt.close(fig)
+
+# %% ../nbs/core.ipynb #f8cf0f27
+def png_bytes(
+    o: np.ndarray,  # (H, W, 3) uint8
+    scale: int = 4,  # each pixel becomes scale x scale
+) -> bytes:  # a PNG file's content
+    "A frame as an enlarged PNG."
+    out = BytesIO()
+    Image.fromarray(np.ascontiguousarray(o).repeat(scale, 0).repeat(scale, 1)).save(out, 'PNG')
+    return out.getvalue()
+
+
+def gif_bytes(
+    frames: np.ndarray,  # (T, H, W, 3) uint8
+    scale: int = 3,  # each pixel becomes scale x scale
+    duration=70,  # of a frame, milliseconds
+) -> bytes:  # a GIF's content
+    "Frames as an enlarged animation that repeats."
+    out, images = BytesIO(), [Image.fromarray(o.repeat(scale, 0).repeat(scale, 1)).quantize(64) for o in frames]
+    images[0].save(out, 'GIF', save_all=True, append_images=images[1:], duration=duration, loop=0)
+    return out.getvalue()
+
+# %% ../nbs/core.ipynb #cc30a057
+def file_hash(path) -> str:
+    "The SHA-256 of a file, so that a number can name the weights it belongs to."
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+# %% ../nbs/core.ipynb #dc0f7e39
+def part_of(
+    config,  # a dataclass
+    cfg,  # a dataclass that has its fields and more
+):
+    "The part of `cfg` that is a `config`."
+    return config(**{f.name: getattr(cfg, f.name) for f in fields(config)})

@@ -4,22 +4,43 @@
 
 # %% auto #0
 __all__ = ['aif_eval_vae', 'frame_errors', 'summarise', 'fresh_frames', 'linear_model', 'compare', 'results_table',
-           'plot_reconstructions', 'encode_all', 'score_step_lives', 'plot_latent_space', 'plot_latent_dimensions',
-           'traverse', 'explore', 'plot_prior_samples', 'EvalVAEConfig', 'evaluate_vae', 'evaluation_figures',
-           'file_hash']
+           'plot_reconstructions', 'score_step_lives', 'plot_latent_space', 'plot_latent_dimensions', 'traverse',
+           'explore', 'plot_prior_samples', 'EvalVAEConfig', 'evaluate_vae', 'evaluation_figures']
 
 # %% ../nbs/03_eval.ipynb #d15d7739
-import hashlib, json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ipywidgets as widgets, matplotlib.pyplot as plt, numpy as np, torch, torch.nn.functional as F
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
 
-from .core import *
+from .checkpoints import find_device
+from aif_atari.core import (
+    COLOURS,
+    Count,
+    Seed,
+    check,
+    check_folder,
+    command,
+    figure_style,
+    file_hash,
+    part_of,
+    png_bytes,
+    provenance,
+    save_figure,
+    show_frames,
+    write_json,
+    write_text,
+)
+from .data import play
+from .environments import CollectConfig, check_collect, find_game
+from .episodes import Episodes, load_episodes, split_episodes, to_float, to_uint8
+from .likelihoods import kl_nats
 from .stats import bootstrap
-from .data import *
-from .vae import *
-from .train import *
+from .vae import VAE, encode_all, load_vae
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -155,17 +176,6 @@ def plot_reconstructions(
     )
 
 # %% ../nbs/03_eval.ipynb #40215f19
-@torch.no_grad()
-def encode_all(
-    vae: VAE,
-    frames: np.ndarray,  # (n, H, W, 3*context) uint8
-) -> tuple:  # posterior mean and log-variance, (n, latent) float32 on the CPU
-    "Encode many frames, in batches."
-    device = next(vae.parameters()).device
-    out = [vae.encode(to_float(f, device)) for f in np.array_split(frames, max(1, len(frames) // 500))]
-    return tuple(torch.cat(x).cpu() for x in zip(*out))
-
-
 def score_step_lives(
     eps: Episodes,
     rows: np.ndarray,  # (n,) rows of the arrays
@@ -336,11 +346,6 @@ def evaluation_figures(
         latent_dimensions=plot_latent_dimensions(mu, lv, vae.latent.kl),
         prior_samples=plot_prior_samples(vae),
     )
-
-
-def file_hash(path) -> str:
-    "The SHA-256 of a file, so that a number can name the weights it belongs to."
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 aif_eval_vae = command(EvalVAEConfig, 'aif_eval_vae')(evaluate_vae)

@@ -8,20 +8,41 @@ __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_q
            'reproduce_figure', 'reproduce']
 
 # %% ../nbs/reproduce.ipynb #61af7ff4
-import base64, html, json, re, time
+import base64
+import html
+import json
+import re
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np, torch
+import numpy as np
+import torch
 
-from .core import *
-from .data import *
-from .vae import *
-from .train import *
-from .eval import *
-from .agent import PlayConfig, play_games
+from .checkpoints import find_device, pretrained_path
+from aif_atari.core import (
+    InputError,
+    OneOf,
+    check,
+    check_bounds,
+    check_folder,
+    command,
+    file_hash,
+    gif_bytes,
+    provenance,
+    read_json,
+    write_json,
+    write_text,
+)
+from .data import play
+from .environments import CollectConfig, find_game
+from .episodes import Episodes, to_float, to_uint8
+from .eval import EvalVAEConfig, evaluate_vae
+from .play_animation import PlayConfig, play_games
 from .rgm_figures import FIGURES, make_figure
+from .train import TrainVAEConfig, train_vae
+from .vae import VAE, load_vae
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
 def quick() -> TrainVAEConfig:

@@ -8,13 +8,14 @@ __all__ = ['ROWS', 'COLS', 'TOYS', 'ToyPong', 'ToyBreakout', 'ToyGames', 'paint'
            'wander', 'structure_cost']
 
 # %% ../nbs/06_rgm.ipynb #cd725547
-import time, tracemalloc
+import time
+import tracemalloc
 from dataclasses import dataclass
 
 import gymnasium as gym
 import numpy as np
 
-from .core import *
+from .core import check, one_of
 
 # %% ../nbs/06_rgm.ipynb #75f556f6
 ROWS, COLS = 12, 9

@@ -14,19 +14,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
-import numpy as np, torch
+import numpy as np
+import torch
 
-from .core import *
-from .data import *
-from .vae import *
-from .train import *
-from .eval import *
-from .transition import *
-from .mcts_agent import *
-from .agent import *
-from .rgm import *
-from .rgm_play import *
-from .rgm_figures import *
+from .active_learning import TrainAgentConfig, teach_eyes, teach_imagination
+from .agent import Mind
+from .beliefs import beliefs_of
+from aif_atari.core import (
+    MACHINE_LIMIT,
+    BaseSeed,
+    Bounds,
+    Count,
+    OneOf,
+    check,
+    check_bounds,
+    check_folder,
+    command,
+    provenance,
+    write_json,
+)
+from .data import play
+from .environments import CollectConfig, area_weights, find_game
+from .episodes import Episodes, to_float
+from .mcts_agent import AgentConfig, Habit, World
+from .policy_imagination import learn_habit
+from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
+from .rgm_figures import grown
+from .rgm_play import DirichletRGM, advance, any_path, downward, expected_frames, posterior, upward
+from .vae import VAE, load_pretrained
 
 # %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(

@@ -12,15 +12,25 @@ __all__ = ['FRAMES', 'PLAYED', 'PAPER', 'FIGURES', 'RGM_ARMS', 'aif_rgm', 'grown
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .core import *
-from .rgm import *
-from .rgm_play import *
+from aif_atari.core import (
+    Bounds,
+    OneOf,
+    check_bounds,
+    check_folder,
+    command,
+    figure_style,
+    one_of,
+    provenance,
+    save_figure,
+    write_json,
+)
+from .rgm import TOYS, learn_structure, paint, random_tries, select_play, structure_cost
+from .rgm_play import Played, RGMAgent, RGMConfig, distances, goal_events, play_toy
 
 # %% ../nbs/06b_rgm_figures.ipynb #62e5acdd
 FRAMES = dict(pong=1024, breakout=2048)  # selected for structure learning

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .core import *
-from .rgm import *
+from .core import Fraction, NonNegative, Positive, check, check_bounds
+from .rgm import RGM, check_outcomes, random_tries
 
 # %% ../nbs/06a_rgm_play.ipynb #1bf239e4
 class DirichletRGM:

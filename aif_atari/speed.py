@@ -7,17 +7,27 @@ __all__ = ['aif_speed', 'plain_play', 'emulator_rate', 'measure_playing', 'Plain
            'memory_of', 'SpeedConfig', 'measure_training', 'measure_speed', 'speed_rows', 'speed_table']
 
 # %% ../nbs/speed.ipynb #09c560cf
-import json, os, resource, subprocess, sys, time
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import gymnasium, numpy as np, torch
+import gymnasium
+import numpy as np
+import torch
 from ale_py import ALEInterface, roms
 
-from .core import *
-from .data import *
-from .vae import *
-from .train import *
+from .checkpoints import use_bfloat16
+from .core import BaseSeed, Positive, check, check_folder, command, part_of, provenance, write_json
+from .data import play
+from .environments import CollectConfig, check_collect, find_game, shrink
+from .episodes import Episodes, frame_batches, to_float
+from .train import TrainConfig, make_optimiser
+from .vae import VAE, VAEConfig
 
 # %% ../nbs/speed.ipynb #35398f99
 def _resizer(size):

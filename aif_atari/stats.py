@@ -10,7 +10,6 @@ __all__ = ['Interval', 'interval_text', 't_probability', 't_quantile', 'seed_int
 
 # %% ../nbs/stats.ipynb #587c33ea
 import math
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np

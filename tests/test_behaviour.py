@@ -15,13 +15,20 @@ import numpy as np
 import pytest
 import torch
 
-from aif_atari.agent import TrainAgentConfig, game_of, load_mind, train_agent
-from aif_atari.core import from_dict
-from aif_atari.data import CollectConfig, play
+from aif_atari.active_learning import TrainAgentConfig
+from aif_atari.agent import game_of, load_mind
+from aif_atari.beliefs import beliefs_of
+from aif_atari.checkpoints import pretrained_path
+from aif_atari.core import from_dict, part_of
+from aif_atari.data import play
+from aif_atari.environments import CollectConfig
 from aif_atari.mcts_agent import AgentConfig
 from aif_atari.rgm_figures import make_figure
-from aif_atari.train import TrainVAEConfig, load_vae, part_of, pretrained_path, train_vae
-from aif_atari.transition import TrainTransitionConfig, beliefs_of, eyes, load_transition, train_transition
+from aif_atari.train import TrainVAEConfig, train_vae
+from aif_atari.train_agent import train_and_report
+from aif_atari.train_transition import TrainTransitionConfig, eyes, train_transition
+from aif_atari.transition import load_transition
+from aif_atari.vae import load_vae
 
 GOLDEN = Path(__file__).parent / 'behaviour.json'
 
@@ -75,7 +82,7 @@ def of_agent_training(folder, **changes):
     sizes = dict(rounds=2, first_steps=300, round_steps=100, budget=3000, max_steps=60, num_envs=4, num_simulations=3)
     epochs = dict(vae_epochs=1, vae_more=1, model_epochs=2, model_more=2, model_steps=3)
     habit = dict(habit_steps=4, habit_more=4, habit_last=5, starts=4, dream=3)
-    train_agent(TrainAgentConfig(**(sizes | epochs | habit | changes), output_dir=folder))
+    train_and_report(TrainAgentConfig(**(sizes | epochs | habit | changes), output_dir=folder))
     out = {}
     for k in range(2):
         report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text())
