@@ -16,7 +16,15 @@ import math
 import re
 import signal
 import sys
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, HelpFormatter, Namespace
+from argparse import (
+    SUPPRESS,
+    Action,
+    ArgumentParser,
+    ArgumentTypeError,
+    BooleanOptionalAction,
+    HelpFormatter,
+    Namespace,
+)
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -79,7 +87,7 @@ class Bounds(NamedTuple):
 
     def broken_by(
         self,
-        value: float,  # outside the bounds
+        value: Any,  # outside the bounds
     ) -> str:  # what it should be, to follow "must be"
         "The part of the bounds that `value` breaks."
         if isinstance(value, float) and not math.isfinite(value) and self.finite:
@@ -178,13 +186,14 @@ def _own_comments(
             comments[token.start[0]] = token.string.lstrip('#').strip()
             if token.line.lstrip().startswith('#'):
                 alone.add(token.start[0])
-    for node in ast.walk(ast.parse(source)):
+    body = [node for c in ast.parse(source).body for node in cast(ast.ClassDef, c).body]
+    for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             first = node.lineno
             while first - 1 in alone:
                 first -= 1
             above = ' '.join(comments[line] for line in range(first, node.lineno))
-            docs[node.target.id] = comments.get(node.end_lineno) or comments.get(node.lineno) or above
+            docs[node.target.id] = comments.get(cast(int, node.end_lineno)) or comments.get(node.lineno) or above
     return docs
 
 
@@ -246,7 +255,7 @@ def flat_settings(
     flat = {}
     for name, value in (settings if isinstance(settings, Mapping) else asdict(settings)).items():
         if isinstance(value, Mapping) or is_dataclass(value):
-            flat |= {f'{name}.{path}': leaf for path, leaf in flat_settings(value).items()}
+            flat |= {f'{name}.{path}': leaf for path, leaf in flat_settings(cast(_Dataclass, value)).items()}
         else:
             flat[name] = value
     return flat
@@ -272,12 +281,15 @@ def setting_paths(
 def setting_names(
     config: type[_Dataclass],  # a dataclass with a default for every field
 ) -> Mapping[str, list[str]]:  # name -> the paths that it sets, those outside of parts first
-    "Every name that a setting of `config` can be called by."
+    "Every name that a setting can be called by. Raise `TypeError` where settings of one name differ in type."
     names = {}
     for path in sorted(setting_paths(config), key=lambda path: '.' in path):
         words = path.split('.')
         for start in reversed(range(len(words))):
             names.setdefault('.'.join(words[start:]), []).append(path)
+    for name, paths in names.items():
+        if len({setting_paths(config)[path].kind for path in paths}) > 1:
+            raise TypeError(f'The setting {name} has different types in {" and ".join(paths)}.')
     return MappingProxyType(names)
 
 
@@ -464,13 +476,32 @@ class _HelpLines(HelpFormatter):
         return [line for paragraph in text.splitlines() for line in wrap(paragraph, width)]
 
 
+def _join_negative(
+    args: Sequence[str],  # flags and values
+) -> list[str]:  # the same, where --name=-1e3 stands for --name -1e3, which argparse takes for two flags
+    "Bind negative numbers to their flags."
+    joined: list[str] = []
+    for word in args:
+        if joined and re.fullmatch(r'--[^=]+', joined[-1]) and re.match(r'-(\d|\.\d|inf)', word):
+            joined[-1] += f'={word}'
+        else:
+            joined.append(word)
+    return joined
+
+
 class SettingsParser(ArgumentParser):
     "An `ArgumentParser` that answers a mistake in one sentence, with exit code 2, and takes no abbreviations."
 
     def __init__(self, prog: str, description: str):
         usage = '%(prog)s [settings]'
-        super().__init__(prog, usage, description, formatter_class=_HelpLines, allow_abbrev=False)
         self.flags: list[str] = []  # for near matches
+        super().__init__(prog, usage, description, formatter_class=_HelpLines, allow_abbrev=False)
+
+    def add_argument(self, *names: Any, **kw: Any) -> Action:
+        "As `ArgumentParser.add_argument`; the flag is kept for near matches."
+        action = super().add_argument(*names, **kw)
+        self.flags += action.option_strings
+        return action
 
     def error(self, message: str) -> NoReturn:
         "Print `message` as a sentence and exit."
@@ -482,9 +513,9 @@ class SettingsParser(ArgumentParser):
         end = '' if message.endswith('?') else '.'
         self.exit(2, f'{self.prog}: {message}{end} See {self.prog} --help.\n')
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
         "As `ArgumentParser.parse_args`, with another sentence for an unknown flag."
-        parsed, unknown = self.parse_known_args(args, namespace)
+        parsed, unknown = self.parse_known_args(_join_negative(sys.argv[1:] if args is None else args), namespace)
         if unknown and unknown[0].startswith('-'):
             flag = unknown[0].partition('=')[0]
             self.error(f'There is no flag {flag}{_hint(flag, self.flags)}')
@@ -493,29 +524,20 @@ class SettingsParser(ArgumentParser):
         return parsed
 
 # %% ../nbs/config.ipynb #c0f1a050
-class Preset(NamedTuple):
-    "Settings that a command offers under one name."
-
-    about: str  # one line, for help
-    settings: Mapping[str, Any]  # as `make_config` takes them
-
-
-_METAVARS = {int: 'INT', float: 'FLOAT', str: 'TEXT'}
+def _whole_number(text: str) -> int:
+    "Read an int from a flag."
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f'should be a whole number, not {text!r}') from None
 
 
-def _number(
-    kind: type,  # int or float
-) -> Callable[[str], Any]:
-    "A function that reads a number from a flag."
-
-    def read(text: str) -> Any:
-        try:
-            return kind(text)
-        except ValueError:
-            what = 'a whole number' if kind is int else 'a number'
-            raise ArgumentTypeError(f'should be {what}, not {text!r}') from None
-
-    return read
+def _number(text: str) -> float:
+    "Read a float from a flag."
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentTypeError(f'should be a number, not {text!r}') from None
 
 
 def _group_titles(
@@ -553,6 +575,28 @@ def _flag_help(
     return text.replace('%', '%%')
 
 
+def _flag_options(
+    config: type[_Dataclass],  # a dataclass
+    name: str,  # of one or more settings
+) -> dict[str, Any]:  # for `add_argument`
+    "How argparse reads a flag and what help says of it."
+    kind = setting_paths(config)[setting_names(config)[name][0]].kind
+    options = {
+        bool: dict(action=BooleanOptionalAction),
+        int: dict(type=_whole_number, metavar='INT'),
+        float: dict(type=_number, metavar='FLOAT'),
+        str: dict(metavar='TEXT'),
+    }
+    return options[kind] | dict(help=_flag_help(config, name))
+
+# %% ../nbs/config.ipynb #d14bd8bf
+class Preset(NamedTuple):
+    "Settings that a command offers under one name."
+
+    about: str  # one line, for help
+    settings: Mapping[str, Any]  # as `make_config` takes them
+
+
 def config_parser(
     config: type[_Dataclass],  # a dataclass with a default for every field
     prog: str,  # the command's name
@@ -563,22 +607,18 @@ def config_parser(
     parser = SettingsParser(prog, description)
     version = f'{prog} (aif_atari {__version__})'
     parser.add_argument('--version', action='version', version=version, help='show the version and exit')
-    about_file = "read settings from a JSON file, such as a run's config.json; flags go before it"
+    about_file = "read settings from a JSON file, such as a run's config.json; flags override them"
     parser.add_argument('--config', metavar='FILE', default=SUPPRESS, help=about_file)
     if presets:
         listed = [f'{name}: {preset.about}' for name, preset in presets.items()]
-        about = '\n'.join(['settings under one name; a file and flags go before it', *listed]).replace('%', '%%')
+        about = '\n'.join(['a set of settings; those of a file and flags override it', *listed]).replace('%', '%%')
         parser.add_argument('--preset', metavar='NAME', default=SUPPRESS, help=about)
     groups = {'': parser.add_argument_group('settings')}
     groups |= {path: parser.add_argument_group(title) for path, title in _group_titles(config).items()}
     for name, paths in setting_names(config).items():
-        kind = setting_paths(config)[paths[0]].kind
         group = groups[paths[0].rpartition('.')[0]]
-        how = dict(action=BooleanOptionalAction) if kind is bool else dict(metavar=_METAVARS[kind])
-        if kind in (int, float):
-            how['type'] = _number(kind)
-        group.add_argument(f'--{name}', dest=name, default=SUPPRESS, help=_flag_help(config, name), **how)
-    parser.flags += [flag for flag in parser._option_string_actions if flag.startswith('--')]
+        action = group.add_argument(f'--{name}', dest=name, default=SUPPRESS, **_flag_options(config, name))
+        parser.flags += action.option_strings
     return parser
 
 # %% ../nbs/config.ipynb #c0f1a058
@@ -614,10 +654,11 @@ class Command:
             cfg = make_config(self.config, self.presets[name].settings)
         if 'config' in flags:
             file = flags.pop('config')
+            stored = read_json(file, 'configuration')
             try:
-                cfg = from_dict(self.config, read_json(file, 'configuration'), base=cfg)
+                cfg = from_dict(self.config, stored, base=cfg)
             except InputError as e:
-                raise InputError(str(e) if str(file) in str(e) else f'{file}: {e}') from e
+                raise InputError(f'{file}: {e}') from e
         cfg = make_config(self.config, flags, cfg)
         check_bounds(cfg)
         return cfg
@@ -646,7 +687,7 @@ class Command:
         print(f'{self.__name__}: {sentence}', file=sys.stderr)
         sys.exit(code)
 
-
+# %% ../nbs/config.ipynb #ad924374
 def command(
     config: type[_Dataclass],  # the dataclass of the command's settings
     prog: str,  # the command's name

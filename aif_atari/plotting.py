@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from PIL import Image
 
 from .core import atomic
@@ -36,7 +37,7 @@ def figure_style() -> None:
             'axes.grid': True,
             'grid.alpha': 0.25,
             'image.interpolation': 'nearest',
-            'axes.prop_cycle': plt.cycler(color=COLOURS),
+            'axes.prop_cycle': cycler(color=COLOURS),
             'figure.constrained_layout.use': True,
         }
     )
