@@ -209,6 +209,8 @@ def config_parser(
         parser.add_argument('--preset', metavar='NAME', default=SUPPRESS, help=about)
     groups = {'': parser.add_argument_group('settings')}
     groups |= {path: parser.add_argument_group(title) for path, title in _group_titles(config).items()}
+    if len(groups) > 1:
+        parser.epilog = 'A setting of a part can also be given as --PART.NAME; this sets it in that part only.'
     for name, paths in setting_names(config).items():
         group = groups[paths[0].rpartition('.')[0]]
         action = group.add_argument(f'--{name}', dest=name, default=SUPPRESS, **_flag_options(config, name))

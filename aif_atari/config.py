@@ -26,7 +26,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Type
 from .core import InputError, check
 
 # %% ../nbs/config.ipynb #6ef83180
-MACHINE_LIMIT = 2**31 - 1  # larger bounds are the machine's; texts don't mention them
+MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
 
 
 class Bounds(NamedTuple):

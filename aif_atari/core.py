@@ -74,7 +74,7 @@ def atomic(
         except OSError:
             pass
 
-# %% ../nbs/core.ipynb #043941f3
+# %% ../nbs/core.ipynb #3a874b94
 def write_bytes(
     path: str | Path,  # the file to make or replace
     data: bytes,  # its content
@@ -130,7 +130,7 @@ def read_json(
         raise InputError(f"{path} is not a {what}: it holds no JSON object.")
     return obj
 
-# %% ../nbs/core.ipynb #7f386ecc
+# %% ../nbs/core.ipynb #74a28260
 def file_hash(
     path: str | Path,  # the file to read
 ) -> str:  # 64 hexadecimal digits
