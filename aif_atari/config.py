@@ -6,7 +6,7 @@
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
            'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules',
            'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name',
-           'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict']
+           'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict', 'part_of']
 
 # %% ../nbs/config.ipynb #c0f1a004
 import ast
@@ -417,3 +417,11 @@ def from_dict(
     "A configuration from a stored dict. Raise `InputError` for an unknown key or a value of another type."
     stored = {name: value for name, value in d.items() if name not in ignore}
     return make_config(config, _translate(config, stored, RENAMED if renamed is None else renamed), base)
+
+# %% ../nbs/config.ipynb #a0e14310
+def part_of(
+    config: type,  # a dataclass
+    cfg: Any,  # a dataclass that has its fields and more
+) -> Any:
+    "The part of `cfg` that is a `config`."
+    return config(**{f.name: getattr(cfg, f.name) for f in fields(config)})

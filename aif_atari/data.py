@@ -16,9 +16,12 @@ import numpy as np
 from ale_py import ALEInterface, roms
 from tqdm.auto import tqdm
 
-from .core import check, check_folder, command, from_dict, png_bytes
+from .cli import command
+from .config import from_dict
+from .core import check, check_folder
 from .environments import CollectConfig, check_collect, chosen_actions, find_game, open_games, settle_steps
 from .episodes import _PER_FRAME, Episodes
+from .plotting import png_bytes
 
 # %% ../nbs/00_data.ipynb #ad351673
 class RandomPolicy:
@@ -177,7 +180,7 @@ def play(
             table.forget(t)
             new_life = (lives_next < lives) | (table.begun == t + 1)
             if hasattr(policy, 'told'):
-                policy.told(actions, table.begun == t + 1)
+                policy.observe_step(actions, table.begun == t + 1)
             if over or not table.running.any():
                 break
             begins = cut & table.running

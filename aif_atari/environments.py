@@ -18,7 +18,8 @@ import numpy as np
 from ale_py import ALEInterface, LoggerMode, roms
 from ale_py.vector_env import AtariVectorEnv
 
-from .core import Bounds, Count, InputError, Natural, Seed, Share, check, check_bounds, one_of
+from .config import Bounds, Count, Natural, Seed, Share, check_bounds
+from .core import InputError, check, one_of
 
 # %% ../nbs/environments.ipynb #43b1c3b5
 Settle = Annotated[int, Bounds(-1, 1000)]

@@ -18,29 +18,16 @@ import torch
 import torch.nn.functional as F
 
 from .checkpoints import find_device
-from aif_atari.core import (
-    COLOURS,
-    Count,
-    Seed,
-    check,
-    check_folder,
-    command,
-    figure_style,
-    file_hash,
-    part_of,
-    png_bytes,
-    provenance,
-    save_figure,
-    show_frames,
-    write_json,
-    write_text,
-)
+from .cli import command
+from .config import Count, Seed, part_of
+from .core import check, check_folder, file_hash, provenance, write_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, load_episodes, split_episodes, to_float, to_uint8
 from .likelihoods import kl_nats
+from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
 from .stats import bootstrap
-from .vae import VAE, encode_all, load_vae
+from .vae import VAE, encode_frames, load_vae
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -248,7 +235,7 @@ def explore(
     n=6,  # sliders, for the dimensions that carry most
 ):  # an ipywidgets box
     "A widget with a slider for each of the `n` dimensions that carry most, and the frame they draw."
-    mu, lv = encode_all(vae, o[None])
+    mu, lv = encode_frames(vae, o[None])
     dims = kl_nats(mu, lv)[0].argsort(descending=True)[:n].tolist()
     picture = widgets.Image(format='png', width=256, height=256)
     sliders = [widgets.FloatSlider(value=mu[0, d].item(), min=-4, max=4, step=0.1, description=f'z[{d}]') for d in dims]
@@ -339,7 +326,7 @@ def evaluation_figures(
 ) -> dict:  # file name without ending -> figure
     "The pictures that `aif_eval_vae` writes."
     rows, owner = fresh_frames(eps, 1000)
-    mu, lv = encode_all(vae, eps.stack(rows, vae.cfg.context))
+    mu, lv = encode_frames(vae, eps.stack(rows, vae.cfg.context))
     return dict(
         reconstructions=plot_reconstructions(vae, eps),
         latent_space=plot_latent_space(mu, score_step_lives(eps, rows, owner)),

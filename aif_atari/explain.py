@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
-from .core import COLOURS, check, figure_style, png_bytes
+from .core import check
 from .episodes import to_uint8
-from .mcts_agent import MCTSAgent, World
+from .mcts_agent import ImaginationEnv, MCTSAgent
+from .plotting import COLOURS, figure_style, png_bytes
 
 # %% ../nbs/05f_explain.ipynb #ce58f815
 def terms_of_actions(
@@ -28,7 +29,7 @@ def terms_of_actions(
         agent.model.cfg.num_actions,
         replace(agent.world.prefer, state_information=1.0, parameter_information=1.0),
     )
-    _, terms, p = World(agent.model, agent.world.lv_q, all_terms).imagine(
+    _, terms, p = ImaginationEnv(agent.model, agent.world.lv_q, all_terms).imagine(
         tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A)
     )
     return terms, p

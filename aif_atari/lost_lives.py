@@ -10,32 +10,33 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from .agent import Mind
-from .beliefs import Beliefs, beliefs_of
-from .core import COLOURS, check, figure_style
+from .agent import Agent
+from .beliefs import Beliefs, encode_episodes
+from .core import check
 from .environments import find_game
 from .episodes import Episodes, window_starts
 from .imagination import TOWARDS
-from .object_labels import THINGS, places
-from .object_recall import drawer, half_size, share_drawn
+from .object_labels import OBJECT_LABELS, positions
+from .object_recall import half_window, reconstructor, recovered_fraction
 from .outcomes import survival
+from .plotting import COLOURS, figure_style
 from .stats import roc_auc
 
 # %% ../nbs/05i_lost_lives.ipynb #dff6c496
 def lost_lives(
-    mind: Mind,
+    mind: Agent,
     eps: Episodes,  # its own play, with `ram`, of a game of `TOWARDS`
     within=10,  # steps in which the loss follows
 ) -> dict:  # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; that chance for each ball `saved`; and for the lost, then the saved, how `near` the ball was and how far `apart` from the paddle, pixels
     "The last frame with the ball before the paddle, for balls that were lost and balls that were saved."
     name, W, share, at, apart = find_game(eps.config['env_name'])[1], mind.model.cfg.warmup_frames, [], [], []
     axis, paddle = TOWARDS[name]
-    b, thing, size = beliefs_of(mind.vae, eps), THINGS[name]['ball'], eps.frames.shape[1]
+    b, thing, size = encode_episodes(mind.vae, eps), OBJECT_LABELS[name]['ball'], eps.frames.shape[1]
     for e in eps:
-        o, t, xy = np.float32(e.frames) / 255, np.arange(len(e.frames)), places(e.ram, thing, size)
-        share.append(share_drawn(o, drawer(mind.vae)(e.frames, None), t, xy, half_size(thing, size))[0])
+        o, t, xy = np.float32(e.frames) / 255, np.arange(len(e.frames)), positions(e.ram, thing, size)
+        share.append(recovered_fraction(o, reconstructor(mind.vae)(e.frames, None), t, xy, half_window(thing, size))[0])
         at.append(xy[:, axis])
-        apart.append(np.abs(xy - places(e.ram, THINGS[name][paddle], size))[:, 1 - axis])
+        apart.append(np.abs(xy - positions(e.ram, OBJECT_LABELS[name][paddle], size))[:, 1 - axis])
     share, at, apart, after = (
         np.concatenate(share),
         np.concatenate(at),
@@ -65,7 +66,7 @@ def lost_lives(
 
 @torch.no_grad()
 def chance_of_loss(
-    mind: Mind,
+    mind: Agent,
     b: Beliefs,
     last,  # (n,) rows of the last frame seen
     within: int,  # steps that are imagined, under the actions that were taken

@@ -21,25 +21,15 @@ import numpy as np
 import torch
 
 from .checkpoints import find_device, pretrained_path
-from aif_atari.core import (
-    InputError,
-    OneOf,
-    check,
-    check_bounds,
-    check_folder,
-    command,
-    file_hash,
-    gif_bytes,
-    provenance,
-    read_json,
-    write_json,
-    write_text,
-)
+from .cli import command
+from .config import OneOf, check_bounds
+from .core import InputError, check, check_folder, file_hash, provenance, read_json, write_json, write_text
 from .data import play
 from .environments import CollectConfig, find_game
 from .episodes import Episodes, to_float, to_uint8
 from .eval import EvalVAEConfig, evaluate_vae
 from .play_animation import PlayConfig, play_games
+from .plotting import gif_bytes
 from .rgm_figures import FIGURES, make_figure
 from .train import TrainVAEConfig, train_vae
 from .vae import VAE, load_vae

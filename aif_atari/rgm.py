@@ -39,7 +39,7 @@ class ToyPong:
         dx = np.where(x == 0, 1, np.where(x == COLS - 1, -1, dx))
         return np.stack([y + dy, x + dx, dy, dx, np.clip(p + a - 1, 0, COLS - 1)], 1)
 
-    def see(self, s) -> np.ndarray:
+    def count_detections(self, s) -> np.ndarray:
         "The screens of n games: (n, 12, 9) uint8. The paddle hides the ball."
         o, i, (y, x, _, _, p) = np.full((len(s), ROWS, COLS), 4, np.uint8), np.arange(len(s)), s.T
         o[i, y, x] = 0
@@ -76,7 +76,7 @@ class ToyBreakout:
         again[:, 5] = h
         return np.where((miss | reset)[:, None], again, new)
 
-    def see(self, s) -> np.ndarray:
+    def count_detections(self, s) -> np.ndarray:
         "The screens of n games: (n, 12, 9) uint8. The ball is drawn over all else."
         o, i, (y, x, _, _, p, h) = np.full((len(s), ROWS, COLS), 4, np.uint8), np.arange(len(s)), s.T
         o[i, ROWS - 1, p] = 0

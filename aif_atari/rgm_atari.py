@@ -17,27 +17,17 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from .active_learning import TrainAgentConfig, teach_eyes, teach_imagination
-from .agent import Mind
-from .beliefs import beliefs_of
-from aif_atari.core import (
-    MACHINE_LIMIT,
-    BaseSeed,
-    Bounds,
-    Count,
-    OneOf,
-    check,
-    check_bounds,
-    check_folder,
-    command,
-    provenance,
-    write_json,
-)
+from .active_learning import TrainAgentConfig, train_transition_round, train_vae_round
+from .agent import Agent
+from .beliefs import encode_episodes
+from .cli import command
+from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds
+from .core import check, check_folder, provenance, write_json
 from .data import play
 from .environments import CollectConfig, area_weights, find_game
 from .episodes import Episodes, to_float
-from .mcts_agent import AgentConfig, Habit, World
-from .policy_imagination import learn_habit
+from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
+from .policy_imagination import train_policy_in_imagination
 from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
 from .rgm_figures import grown
 from .rgm_play import DirichletRGM, advance, any_path, downward, expected_frames, posterior, upward
@@ -327,7 +317,7 @@ def selected_episodes(name, selected: Selected, pieces=8) -> Episodes:
 class VersusConfig:
     game: Annotated[str, OneOf(TOYS)] = 'pong'  # the toy game
     # selected: the frames that the discrete agent selected; seen: as much random play as it looked at
-    arm: Literal['selected', 'seen'] = 'seen'
+    condition: Literal['selected', 'seen'] = 'seen'
     frames: Count = 24576  # of random play, for the arm seen
     updates: Count = 1900  # batches of 64 frames for the VAE
     model_epochs: Count = 12  # of 120 batches, for the transition model
@@ -355,16 +345,18 @@ def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
         seconds[part] = time.process_time() - tick
         tick += seconds[part]
 
-    vae = teach_eyes(train, [eps], Path(folder), max(1, round(64 * cfg.updates / eps.num_frames)))
+    vae = train_vae_round(train, [eps], Path(folder), max(1, round(64 * cfg.updates / eps.num_frames)))
     lap('eyes')
-    beliefs = beliefs_of(vae, eps)
-    model = teach_imagination(train, [eps], beliefs, Path(folder), cfg.model_epochs)
+    beliefs = encode_episodes(vae, eps)
+    model = train_transition_round(train, [eps], beliefs, Path(folder), cfg.model_epochs)
     lap('imagination')
     torch.manual_seed(cfg.seed)
-    habit, lv_q = Habit(model), beliefs.lv.mean(0)
-    learn_habit(World(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False)
+    habit, lv_q = HabitNetwork(model), beliefs.lv.mean(0)
+    train_policy_in_imagination(
+        ImaginationEnv(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False
+    )
     lap('habit')
-    return Mind(vae, model, habit, lv_q).eval(), seconds
+    return Agent(vae, model, habit, lv_q).eval(), seconds
 
 # %% ../nbs/06c_rgm_atari.ipynb #dfdef3f6
 def hits_and_misses(eps: Episodes) -> list:
@@ -390,7 +382,7 @@ def run_versus(cfg: VersusConfig) -> dict:
             cfg.games,
             cfg.steps,
             1_000_042 + cfg.seed,
-            mind.agent(AgentConfig(num_simulations=25, choose_by=choose_by), cfg.seed),
+            mind.mcts_agent(AgentConfig(num_simulations=25, choose_by=choose_by), cfg.seed),
             cfg.games,
         )
         result['play'][choose_by] = dict(

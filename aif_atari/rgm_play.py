@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .core import Fraction, NonNegative, Positive, check, check_bounds
+from .config import Fraction, NonNegative, Positive, check_bounds
+from .core import check
 from .rgm import RGM, check_outcomes, random_tries
 
 # %% ../nbs/06a_rgm_play.ipynb #1bf239e4
@@ -348,7 +349,7 @@ class RGMAgent:
         self.record['predicted'][1].append(frame)
         return frame.reshape(*self.frames.shape[1:], -1)
 
-    def see(self, o):
+    def count_detections(self, o):
         "Take in a frame."
         self.frames[self.k] = o
         self.k += 1
@@ -359,7 +360,7 @@ class RGMAgent:
         self.record['elbo'].append([x[0] for x in b.elbo()])
         if self.cfg.learning:
             learn_event(self.model, self.frames, b, self.cfg.sensitivity)
-        self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.doubt), 0
+        self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.predictive_variance), 0
 
 # %% ../nbs/06a_rgm_play.ipynb #d45af3c8
 @dataclass
@@ -371,7 +372,7 @@ class Played:
 
 def play_toy(
     game,  # a ToyPong or ToyBreakout
-    agent,  # with `predict` and `see`, such as an `RGMAgent`; None plays at random
+    agent,  # with `predict` and `count_detections`, such as an `RGMAgent`; None plays at random
     frames: int,
     seed=0,
 ) -> Played:

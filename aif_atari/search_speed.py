@@ -16,9 +16,11 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from .core import Bounds, Seed, check_bounds, check_folder, command, provenance, write_json
+from .cli import command
+from .config import Bounds, Seed, check_bounds
+from .core import check_folder, provenance, write_json
 from .expected_free_energy import Preferences
-from .mcts_agent import Habit, World
+from .mcts_agent import HabitNetwork, ImaginationEnv
 from .transition import TransitionConfig, TransitionModel
 from .tree_search import SearchConfig, Simulations, search
 
@@ -26,8 +28,8 @@ from .tree_search import SearchConfig, Simulations, search
 class Node:
     "A place in one search tree."
 
-    def __init__(self, state, prior, value, G=0.0, alive=1.0):
-        self.state, self.prior, self.value, self.G, self.alive = state, prior, value, G, alive
+    def __init__(self, state, prior, value, G=0.0, continue_prob=1.0):
+        self.state, self.prior, self.value, self.G, self.continue_prob = state, prior, value, G, continue_prob
         self.children, self.visits, self.total = {}, [0] * len(prior), [0.0] * len(prior)
 
     def mean(self) -> float:
@@ -50,7 +52,7 @@ class Node:
 
     def values(self):
         "Yield the values of this node, of its tried actions and of all nodes below; where the game has ended nothing is still to come."
-        if self.alive > 0:
+        if self.continue_prob > 0:
             yield self.mean()
         for a, child in self.children.items():
             yield self.q(a)
@@ -69,18 +71,18 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None) -> Node:
         while True:
             a = node.best(cfg.exploration, low, high)
             path.append((node, a))
-            if a not in node.children or node.children[a].alive == 0:
+            if a not in node.children or node.children[a].continue_prob == 0:
                 break
             node = node.children[a]
         found = 0.0
         if a not in node.children:
-            state, G, alive = step(node.state, torch.tensor([a]))
+            state, G, continue_prob = step(node.state, torch.tensor([a]))
             prior, value = evaluate(state)
-            node.children[a] = Node(state, prior[0].tolist(), float(value[0]), float(G[0]), float(alive[0]))
+            node.children[a] = Node(state, prior[0].tolist(), float(value[0]), float(G[0]), float(continue_prob[0]))
             found = float(value[0])
         for node, a in reversed(path):
             child = node.children[a]
-            found = child.G + cfg.discount * child.alive * found
+            found = child.G + cfg.discount * child.continue_prob * found
             node.total[a] += found
             node.visits[a] += 1
     return top
@@ -88,10 +90,10 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None) -> Node:
 # %% ../nbs/05h_search_speed.ipynb #54d2e7a5
 def jax_world(
     model: TransitionModel,  # of the kind vector
-    habit: Habit,
+    habit: HabitNetwork,
     prefer: Preferences,
 ):  # (state, actions) -> next state, G, alive, prior logits, value, for JAX arrays
-    "The network of a `World` and its habit, risk only, in JAX."
+    "The network of a `ImaginationEnv` and its habit, risk only, in JAX."
     import jax
     import jax.numpy as jnp
 
@@ -143,9 +145,9 @@ def time_mctx(
     step, z, h = jax_world(model, habit, prefer), *(jnp.asarray(s.numpy()) for s in root)
 
     def recurrent(params, key, a, state):
-        state, G, alive, logits, value = step(state, a)
+        state, G, continue_prob, logits, value = step(state, a)
         return mctx.RecurrentFnOutput(
-            reward=-G, discount=cfg.discount * alive, prior_logits=logits, value=-value
+            reward=-G, discount=cfg.discount * continue_prob, prior_logits=logits, value=-value
         ), state
 
     def decide(key):
@@ -187,8 +189,11 @@ def measure_search(cfg):
         vector=TransitionModel(TransitionConfig('vector', latent_dim=32, latent_grid=0, num_actions=cfg.num_actions)),
         grid=TransitionModel(TransitionConfig(num_actions=cfg.num_actions)),
     ).items():
-        habit, E = Habit(model.eval()), cfg.num_envs
-        world, root = World(model, torch.zeros(model.cfg.z_dim)), (torch.randn(E, model.cfg.z_dim), model.blank(E))
+        habit, E = HabitNetwork(model.eval()), cfg.num_envs
+        world, root = (
+            ImaginationEnv(model, torch.zeros(model.cfg.z_dim)),
+            (torch.randn(E, model.cfg.z_dim), model.initial_state(E)),
+        )
 
         def timed(f):
             start = time.perf_counter()

@@ -22,7 +22,9 @@ import torch
 from ale_py import ALEInterface, roms
 
 from .checkpoints import use_bfloat16
-from .core import BaseSeed, Positive, check, check_folder, command, part_of, provenance, write_json
+from .cli import command
+from .config import BaseSeed, Positive, part_of
+from .core import check, check_folder, provenance, write_json
 from .data import play
 from .environments import CollectConfig, check_collect, find_game, shrink
 from .episodes import Episodes, frame_batches, to_float
@@ -154,7 +156,7 @@ def race(
     spent = time.perf_counter() - start
     times, psnr, n, epoch, prepared = [], [], 0, 0, spent
 
-    def look():
+    def observe():
         with torch.no_grad():
             mse = ((recipe.vae.eval().reconstruct(o) - o) ** 2).mean().item()
         times.append(spent)

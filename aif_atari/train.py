@@ -23,28 +23,13 @@ from fastcore.basics import in_jupyter
 from tqdm.auto import tqdm
 
 from .checkpoints import find_device, load_checkpoint, open_run, other_settings, save_checkpoint, use_bfloat16
-from aif_atari.core import (
-    Bounds,
-    Count,
-    Fraction,
-    InputError,
-    Positive,
-    Seed,
-    Share,
-    Switch,
-    check,
-    check_bounds,
-    command,
-    figure_style,
-    part_of,
-    save_figure,
-    show_frames,
-    write_json,
-    write_text,
-)
+from .cli import command
+from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, part_of
+from .core import InputError, check, write_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
+from .plotting import figure_style, save_figure, show_frames
 from .vae import VAE, VAEConfig, check_vae
 
 # %% ../nbs/02_train.ipynb #ee43b10a

@@ -15,7 +15,8 @@ from fastcore.basics import patch
 from torch import nn
 
 from .checkpoints import load_model
-from .core import Bounds, NonNegative, Size, check, check_bounds, from_dict
+from .config import Bounds, NonNegative, Size, check_bounds, from_dict
+from .core import check
 from .likelihoods import gaussian_surprise
 from .outcomes import hazard_surprise
 
@@ -68,7 +69,7 @@ class GridBody(nn.Module):
         )
         self.read = nn.Sequential(conv(2 * Z + cfg.num_actions + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
         self.gates, self.candidate = nn.Conv2d(2 * H, 2 * H, 1), conv(2 * H, H)
-        self.blank, self.layer, self.features, self.outputs, self.pooled = (
+        self.initial_state, self.layer, self.features, self.outputs, self.pooled = (
             (g, g, H + Z),
             lambda a, b: nn.Conv2d(a, b, 1),
             2 * H,
@@ -106,7 +107,7 @@ class VectorBody(nn.Module):
     def __init__(self, cfg):
         super().__init__()
         self.cell = nn.GRUCell(cfg.z_dim + cfg.num_actions, cfg.hidden)
-        self.blank, self.layer, self.features, self.outputs, self.pooled = (
+        self.initial_state, self.layer, self.features, self.outputs, self.pooled = (
             (cfg.hidden,),
             nn.Linear,
             cfg.hidden,
@@ -160,17 +161,17 @@ class TransitionModel(nn.Module):
 
 # %% ../nbs/04_transition.ipynb #0e3d12e8
 @patch
-def blank(
+def initial_state(
     self: TransitionModel,
     n: int,  # B
 ):  # the memory (B, [grid, grid,] hidden) of one who has seen nothing
     "Where imagination begins."
-    return torch.zeros(n, *self.body.blank, device=self.scale.device)
+    return torch.zeros(n, *self.body.initial_state, device=self.scale.device)
 
 
 @patch
 @torch.no_grad()
-def take_units(
+def fit_normalizer(
     self: TransitionModel,
     mu: torch.Tensor,  # (N, Z) beliefs about all frames of training
     rare=0.0,  # how much more an error weighs where beliefs seldom move
@@ -194,14 +195,14 @@ def weigh(
 
 
 @patch
-def look(
+def observe(
     self: TransitionModel,
     z: torch.Tensor,  # (B, T, Z) beliefs about the frames seen
     a: torch.Tensor,  # (B, T-1) actions between them
     seen=None,  # (B,) int, how many of the T frames were seen, the latest ones; by default all
 ):  # the memory after the last action
     "Take in what was seen, so that the next step is imagined from `z[:, -1]`."
-    h = self.blank(len(z))
+    h = self.initial_state(len(z))
     for t in range(a.shape[1]):
         after = self.remember(z[:, t], a[:, t], h)[0]
         if seen is None:
@@ -220,7 +221,7 @@ def rollout(
     tuple
 ):  # means (M, B, T-1, Z), log-variances (M, B, T-1, Z), outcome logits (M, B, T-1, 2), of the step after each action
     "See `W` frames, then imagine: the input is the members' mean prediction."
-    (B, W, _), h, seen = z.shape, self.blank(len(z)), []
+    (B, W, _), h, seen = z.shape, self.initial_state(len(z)), []
     for t in range(W):
         h, *s = self.remember(z[:, t], a[:, t], h)
         seen.append(s)

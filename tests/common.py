@@ -1,11 +1,16 @@
 """What the tests share: running the installed commands, the tiniest training, and a look at what lies in a folder."""
-import hashlib, os, shlex, subprocess, sys
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT, BIN = Path(__file__).parents[1], Path(sys.executable).parent
 TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4 --batch_size 32 --epochs 30 --checkpoint_freq 20'
-FRESH = '--num_episodes 2 --max_steps 60'    # what the tiny VAE is evaluated on
+FRESH = '--num_episodes 2 --max_steps 60'  # what the tiny VAE is evaluated on
 
 NO_NETWORK = '''
 import socket
@@ -29,17 +34,34 @@ os.replace = replace_or_die
 
 @dataclass
 class Done:
-    code:int    # exit code; negative for a signal
-    out:str     # what went to stdout
-    err:str     # what went to stderr
+    code: int  # exit code; negative for a signal
+    out: str  # what went to stdout
+    err: str  # what went to stderr
 
 
 def start(line, cwd, site=None, before=None, **env):
     "Start an installed command, given as one would type it; `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first."
     name, *args = shlex.split(line)
-    path = os.pathsep.join(map(str, filter(None, (site, os.environ.get('PYTHONPATH')))))   # the code under test, wherever it is
-    env = {**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', 'COLUMNS': '1000', **env, **({'PYTHONPATH': path} if path else {})}
-    return subprocess.Popen([BIN/name, *args], cwd=cwd, env=env, preexec_fn=before, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    path = os.pathsep.join(
+        map(str, filter(None, (site, os.environ.get('PYTHONPATH'))))
+    )  # the code under test, wherever it is
+    env = {
+        **os.environ,
+        'TQDM_DISABLE': '1',
+        'MPLBACKEND': 'agg',
+        'COLUMNS': '1000',
+        **env,
+        **({'PYTHONPATH': path} if path else {}),
+    }
+    return subprocess.Popen(
+        [BIN / name, *args],
+        cwd=cwd,
+        env=env,
+        preexec_fn=before,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def finish(process):
@@ -47,15 +69,21 @@ def finish(process):
     return Done(process.returncode, out, err)
 
 
-def run(line, cwd, **kw): return finish(start(line, cwd, **kw))
+def run(line, cwd, **kw):
+    return finish(start(line, cwd, **kw))
 
 
 def site(folder, code):
     "A folder whose `sitecustomize.py` is `code`."
-    folder.mkdir(); (folder/'sitecustomize.py').write_text(code)
+    folder.mkdir()
+    (folder / 'sitecustomize.py').write_text(code)
     return folder
 
 
 def hashes(folder):
     "What lies under `folder`: path -> hash of the content."
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path(folder).rglob('*')) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(Path(folder).rglob('*'))
+        if p.is_file()
+    }

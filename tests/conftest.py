@@ -1,6 +1,6 @@
 """The tiny runs that the tests share, made once, without a network."""
-import pytest
 
+import pytest
 from common import FRESH, NO_NETWORK, TINY, run, site
 
 
@@ -8,7 +8,7 @@ from common import FRESH, NO_NETWORK, TINY, run, site
 def trained(tmp_path_factory):
     "A folder with `run/`, a tiny VAE trained to the end and evaluated in processes that can't reach a network, and what both commands said."
     folder = tmp_path_factory.mktemp('trained')
-    offline = site(folder/'offline', NO_NETWORK)
+    offline = site(folder / 'offline', NO_NETWORK)
     train = run(f'aif_train_vae {TINY} --output_dir run', folder, site=offline)
     evaluate = run(f'aif_eval_vae --model_path run/best_model.pt --frame_size 32 {FRESH}', folder, site=offline)
     return folder, train, evaluate

@@ -2,6 +2,7 @@
 
 `python tests/test_behaviour.py` writes that file anew; `python tests/test_behaviour.py --exact` compares without tolerance.
 """
+
 import contextlib
 import io
 import json
@@ -16,8 +17,8 @@ import pytest
 import torch
 
 from aif_atari.active_learning import TrainAgentConfig
-from aif_atari.agent import game_of, load_mind
-from aif_atari.beliefs import beliefs_of
+from aif_atari.agent import load_agent, training_game
+from aif_atari.beliefs import encode_episodes
 from aif_atari.checkpoints import pretrained_path
 from aif_atari.core import from_dict, part_of
 from aif_atari.data import play
@@ -26,7 +27,7 @@ from aif_atari.mcts_agent import AgentConfig
 from aif_atari.rgm_figures import make_figure
 from aif_atari.train import TrainVAEConfig, train_vae
 from aif_atari.train_agent import train_and_report
-from aif_atari.train_transition import TrainTransitionConfig, eyes, train_transition
+from aif_atari.train_transition import TrainTransitionConfig, resolve_vae_path, train_transition
 from aif_atari.transition import load_transition
 from aif_atari.vae import load_vae
 
@@ -44,8 +45,8 @@ def of_shipped_models(game):
     model = load_transition(pretrained_path(game, 'TransitionModel'))
     run = from_dict(TrainTransitionConfig, model.settings)
     eps = play(replace(part_of(CollectConfig, run), num_episodes=2, max_steps=60, seed=11), progress=False)
-    vae = load_vae(eyes(run))
-    beliefs = beliefs_of(vae, eps)
+    vae = load_vae(resolve_vae_path(run))
+    beliefs = encode_episodes(vae, eps)
     with torch.no_grad():
         mu, lv, logits = model.rollout(beliefs.mu[None, 20:25], beliefs.actions[None, 20:40])
         drawn = vae.draw(beliefs.mu[30:34])
@@ -55,10 +56,10 @@ def of_shipped_models(game):
 
 def of_shipped_agent(game, **changes):
     "The actions and rewards of the agent that ships, in two games cut at forty steps."
-    mind = load_mind(pretrained_path(game, 'Mind'))
+    mind = load_agent(pretrained_path(game, 'Mind'))
     cfg = AgentConfig(num_simulations=8, **changes)
-    agent = mind.agent(cfg, 5)
-    eps = play(game_of(mind, num_episodes=2, max_steps=40, seed=12), agent, progress=False)
+    agent = mind.mcts_agent(cfg, 5)
+    eps = play(training_game(mind, num_episodes=2, max_steps=40, seed=12), agent, progress=False)
     return dict(actions=eps.actions.tolist(), rewards=eps.rewards.tolist(), share=numbers(agent.share))
 
 
@@ -104,8 +105,12 @@ def measured():
     for game in ('Breakout', 'Pong'):
         out[f'{game} models'] = of_shipped_models(game)
         for name, changes in dict(
-            posterior={}, search=dict(choose_by='search'), habit=dict(choose_by='habit'), first_step=dict(choose_by='first_step'),
-            policies=dict(choose_by='policies', horizon=4), information=dict(state_information=0.01, parameter_information=1.0),
+            posterior={},
+            search=dict(choose_by='search'),
+            habit=dict(choose_by='habit'),
+            first_step=dict(choose_by='first_step'),
+            policies=dict(choose_by='policies', horizon=4),
+            information=dict(state_information=0.01, parameter_information=1.0),
             samples=dict(omega=1.0, repeat=2),
         ).items():
             out[f'{game} agent, {name}'] = of_shipped_agent(game, **changes)
@@ -114,7 +119,9 @@ def measured():
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 out['vae'] = of_vae_training('vae')
-                out['vae, grid'] = of_vae_training('grid', latent_grid=8, likelihood='bernoulli', start='mean', focus=2.0, precision=300.0, collage=0.1)
+                out['vae, grid'] = of_vae_training(
+                    'grid', latent_grid=8, likelihood='bernoulli', start='mean', focus=2.0, precision=300.0, collage=0.1
+                )
                 out['transition'] = of_transition_training('transition', env_name='Breakout', hard=0.25, rare=0.5)
                 out['transition, vector'] = of_transition_training('vector', env_name='Pong', kind='vector')
                 out['agent from imagination'] = of_agent_training('imagination')
@@ -131,7 +138,9 @@ def differences(old, new, where='', rtol=1e-3, atol=1e-4):
         return [f'{where}: {old!r}, now {new!r}']
     if isinstance(old, dict):
         missing = [f'{where}/{k}: only in one' for k in old.keys() ^ new.keys()]
-        return missing + [d for k in old.keys() & new.keys() for d in differences(old[k], new[k], f'{where}/{k}', rtol, atol)]
+        return missing + [
+            d for k in old.keys() & new.keys() for d in differences(old[k], new[k], f'{where}/{k}', rtol, atol)
+        ]
     if isinstance(old, list):
         if len(old) != len(new):
             return [f'{where}: {len(old)} entries, now {len(new)}']

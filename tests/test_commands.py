@@ -1,9 +1,21 @@
 """The installed commands, as a user meets them: help, mistakes, full disks, kills and Ctrl-C."""
-import json, os, pickle, resource, shutil, signal, time
+
+import json
+import os
+import pickle
+import resource
+import shutil
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest, torch
+import pytest
+import torch
+from aif_atari.imagine import EvalTransitionConfig
+from aif_atari.remedies import AblationConfig
+from aif_atari.sight import ObjectRecallConfig
+from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 from PIL import Image
 
 from aif_atari.agent import PlayConfig, TrainAgentConfig
@@ -11,29 +23,45 @@ from aif_atari.compare import CompareConfig
 from aif_atari.core import field_docs, read_json
 from aif_atari.data import CollectToFile, load_episodes
 from aif_atari.eval import EvalVAEConfig
-from aif_atari.imagine import EvalTransitionConfig
-from aif_atari.remedies import RemedyConfig
 from aif_atari.reproduce import ReproduceConfig
 from aif_atari.rgm_atari import RGMAtariConfig, VersusConfig
 from aif_atari.rgm_figures import RGMRunConfig
 from aif_atari.search_speed import SearchSpeedConfig
-from aif_atari.sight import SeeConfig
 from aif_atari.speed import SpeedConfig
-from aif_atari.transition import TrainTransitionConfig
 from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_checkpoint
-from common import FRESH, KILL, TINY, finish, hashes, run, site, start
+from aif_atari.transition import TrainTransitionConfig
 
-TRAIN, EVAL, RESUME = f'aif_train_vae {TINY} --output_dir new', f'aif_eval_vae {FRESH} --frame_size 32 --model_path', f'aif_train_vae {TINY} --output_dir'
-COMMANDS = dict(aif_collect=CollectToFile, aif_train_vae=TrainVAEConfig, aif_eval_vae=EvalVAEConfig, aif_see=SeeConfig, aif_remedies=RemedyConfig, aif_train_transition=TrainTransitionConfig, aif_eval_transition=EvalTransitionConfig,
-                aif_train_agent=TrainAgentConfig, aif_play=PlayConfig, aif_compare=CompareConfig, aif_search_speed=SearchSpeedConfig, aif_rgm=RGMRunConfig, aif_rgm_atari=RGMAtariConfig, aif_rgm_versus=VersusConfig,
-                aif_speed=SpeedConfig, aif_reproduce=ReproduceConfig)
+TRAIN, EVAL, RESUME = (
+    f'aif_train_vae {TINY} --output_dir new',
+    f'aif_eval_vae {FRESH} --frame_size 32 --model_path',
+    f'aif_train_vae {TINY} --output_dir',
+)
+COMMANDS = dict(
+    aif_collect=CollectToFile,
+    aif_train_vae=TrainVAEConfig,
+    aif_eval_vae=EvalVAEConfig,
+    aif_object_recall=ObjectRecallConfig,
+    aif_ablations=AblationConfig,
+    aif_train_transition=TrainTransitionConfig,
+    aif_eval_transition=EvalTransitionConfig,
+    aif_train_agent=TrainAgentConfig,
+    aif_play=PlayConfig,
+    aif_compare=CompareConfig,
+    aif_search_speed=SearchSpeedConfig,
+    aif_rgm=RGMRunConfig,
+    aif_rgm_atari=RGMAtariConfig,
+    aif_rgm_versus=VersusConfig,
+    aif_speed=SpeedConfig,
+    aif_reproduce=ReproduceConfig,
+)
 
 
 @pytest.mark.parametrize('name', COMMANDS)
 def test_help_names_every_setting_with_its_comment(name, tmp_path):
     done, docs = run(f'{name} --help', tmp_path), field_docs(COMMANDS[name])
     assert done.code == 0 and not done.err and all(docs.values())
-    for field, comment in docs.items(): assert (f'--{field} ' in done.out or f'--no-{field} ' in done.out) and comment in done.out, field
+    for field, comment in docs.items():
+        assert (f'--{field} ' in done.out or f'--no-{field} ' in done.out) and comment in done.out, field
 
 
 # What one types by mistake, and what the answer has to name; every path is one of `place`
@@ -127,70 +155,100 @@ MISTAKES = {
     'aif_search_speed --num_envs 0': 'num_envs must be between 1 and 4096, not 0',
     'aif_remedies --core_minutes 0': 'core_minutes must be above 0, not 0.0',
 }
-if not torch.cuda.is_available(): MISTAKES |= {'aif_train_vae --device cuda': 'cuda is not there|cpu', f'{EVAL} run/best_model.pt --device cuda': 'cuda is not there|cpu'}
+if not torch.cuda.is_available():
+    MISTAKES |= {
+        'aif_train_vae --device cuda': 'cuda is not there|cpu',
+        f'{EVAL} run/best_model.pt --device cuda': 'cuda is not there|cpu',
+    }
+
 
 @pytest.fixture(scope='session')
 def place(trained, tmp_path_factory):
     "A folder with a finished run and everything that can be wrong with one; no mistake may change it."
-    place, run_ = tmp_path_factory.mktemp('place'), trained[0]/'run'
-    state, whole = load_checkpoint(run_/'best_model.pt', 'VAE'), (run_/'best_model.pt').read_bytes()
-    (place/'file').write_text('a regular file')
-    (place/'text.pt').write_text('no weights here')
-    (place/'pickle.pt').write_bytes(pickle.dumps(dict(weights=[1, 2, 3])))
-    (place/'torn.pt').write_bytes(whole[:len(whole)//2])
-    torch.save(dict(weights=torch.ones(3)), place/'foreign.pt')
-    save_checkpoint(place/'other.pt', 'Planner', {}, {})
-    save_checkpoint(place/'misfit.pt', 'VAE', {**state['config'], 'latent_dim': 5}, state['model'])
+    place, run_ = tmp_path_factory.mktemp('place'), trained[0] / 'run'
+    state, whole = load_checkpoint(run_ / 'best_model.pt', 'VAE'), (run_ / 'best_model.pt').read_bytes()
+    (place / 'file').write_text('a regular file')
+    (place / 'text.pt').write_text('no weights here')
+    (place / 'pickle.pt').write_bytes(pickle.dumps(dict(weights=[1, 2, 3])))
+    (place / 'torn.pt').write_bytes(whole[: len(whole) // 2])
+    torch.save(dict(weights=torch.ones(3)), place / 'foreign.pt')
+    save_checkpoint(place / 'other.pt', 'Planner', {}, {})
+    save_checkpoint(place / 'misfit.pt', 'VAE', {**state['config'], 'latent_dim': 5}, state['model'])
     for name in ('run', 'torn_config', 'torn_episodes', 'torn_checkpoint_last', 'weights_only', 'misfit_run'):
-        shutil.copytree(run_, place/name)
-        (place/name/'config.json').write_text((run_/'config.json').read_text().replace('"run"', f'"{name}"'))
+        shutil.copytree(run_, place / name)
+        (place / name / 'config.json').write_text((run_ / 'config.json').read_text().replace('"run"', f'"{name}"'))
     for name in ('config.json', 'episodes.npz', 'checkpoint_last.pt'):
-        file = place/f'torn_{Path(name).stem}'/name
+        file = place / f'torn_{Path(name).stem}' / name
         file.write_bytes(file.read_bytes()[:-60])
-    shutil.copy(run_/'best_model.pt', place/'weights_only'/'checkpoint_last.pt')
-    last = load_checkpoint(run_/'checkpoint_last.pt', 'VAE'); last['model'].pop('mean_frame')
-    torch.save(last, place/'misfit_run'/'checkpoint_last.pt')
+    shutil.copy(run_ / 'best_model.pt', place / 'weights_only' / 'checkpoint_last.pt')
+    last = load_checkpoint(run_ / 'checkpoint_last.pt', 'VAE')
+    last['model'].pop('mean_frame')
+    torch.save(last, place / 'misfit_run' / 'checkpoint_last.pt')
     return place
 
 
 @pytest.fixture(scope='session')
 def answers(place, request):
     "What each selected mistake is answered with, a few at a time; and the files of `place` before and after."
-    lines = {item.callspec.params['line']: None for item in request.session.items if 'answers' in getattr(item, 'fixturenames', ()) and hasattr(item, 'callspec')}
+    lines = {
+        item.callspec.params['line']: None
+        for item in request.session.items
+        if 'answers' in getattr(item, 'fixturenames', ()) and hasattr(item, 'callspec')
+    }
     before = hashes(place)
-    with ThreadPoolExecutor(min(4, os.cpu_count())) as pool: done = dict(zip(lines, pool.map(lambda line: run(line, place), lines)))
+    with ThreadPoolExecutor(min(4, os.cpu_count())) as pool:
+        done = dict(zip(lines, pool.map(lambda line: run(line, place), lines)))
     return done, before, hashes(place)
 
 
 def assert_one_sentence(done, line, words):
     assert done.code == 2, done
-    assert done.err.startswith(f'{line.split()[0]}: ') and done.err.count('\n') == 1 and done.err.endswith('\n'), done.err
-    for word in words.split('|'): assert word in done.err
+    assert done.err.startswith(f'{line.split()[0]}: ') and done.err.count('\n') == 1 and done.err.endswith('\n'), (
+        done.err
+    )
+    for word in words.split('|'):
+        assert word in done.err
 
 
 @pytest.mark.parametrize('line, words', MISTAKES.items(), ids=MISTAKES)
-def test_a_mistake_is_told_in_one_sentence(line, words, answers): assert_one_sentence(answers[0][line], line, words)
+def test_a_mistake_is_told_in_one_sentence(line, words, answers):
+    assert_one_sentence(answers[0][line], line, words)
 
 
-def test_no_mistake_changes_a_file(answers): assert answers[1] == answers[2]
+def test_no_mistake_changes_a_file(answers):
+    assert answers[1] == answers[2]
 
 
 def test_a_mended_command_goes_on(tmp_path):
     "A batch can be seen to be too large only when the games are played; the mended command then uses them."
-    assert_one_sentence(run(f'{TRAIN} --batch_size 5000', tmp_path), 'aif_train_vae', 'batch_size 5000 is larger than the 61 training frames')
+    assert_one_sentence(
+        run(f'{TRAIN} --batch_size 5000', tmp_path),
+        'aif_train_vae',
+        'batch_size 5000 is larger than the 61 training frames',
+    )
     mended = run(f'{TRAIN} --epochs 1', tmp_path)
     assert mended.code == 0 and 'Using the episodes' in mended.out
 
 
-@pytest.mark.parametrize('line, limit, words', [
-    ('aif_collect --num_episodes 1 --max_steps 60 --output_file run/episodes.npz', 1000, "Can't write run/episodes.npz: file too large"),
-    (f'{RESUME} new_1', 100, "Can't write new_1/episodes.npz: file too large"),
-    (f'{RESUME} new_2', 20_000, "Can't write new_2/best_model.pt: file too large"),
-    (f'{EVAL} run/best_model.pt --output_dir new_3', 3000, "Can't write new_3/|.png: file too large")])
+@pytest.mark.parametrize(
+    'line, limit, words',
+    [
+        (
+            'aif_collect --num_episodes 1 --max_steps 60 --output_file run/episodes.npz',
+            1000,
+            "Can't write run/episodes.npz: file too large",
+        ),
+        (f'{RESUME} new_1', 100, "Can't write new_1/episodes.npz: file too large"),
+        (f'{RESUME} new_2', 20_000, "Can't write new_2/best_model.pt: file too large"),
+        (f'{EVAL} run/best_model.pt --output_dir new_3', 3000, "Can't write new_3/|.png: file too large"),
+    ],
+)
 def test_a_full_disk_is_told_in_one_sentence_and_spoils_no_file(line, limit, words, place):
     "A limit on the size of files lets writing fail as a full disk does; what was there stays, and no half-written file gets a real name."
     before = hashes(place)
-    assert_one_sentence(run(line, place, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), line, words)
+    assert_one_sentence(
+        run(line, place, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), line, words
+    )
     after = hashes(place)
     assert before.items() <= after.items() and not any(name.endswith('.tmp') for name in after)
     assert_readable(*place.glob('new_*'))
@@ -198,51 +256,80 @@ def test_a_full_disk_is_told_in_one_sentence_and_spoils_no_file(line, limit, wor
 
 def assert_readable(*folders):
     "Every file under its real name is whole."
-    readers = {'.json': read_json, '.jsonl': lambda p: [json.loads(row) for row in p.read_text().splitlines()], '.npz': load_episodes,
-               '.pt': load_vae, '.png': lambda p: Image.open(p).load(), '.txt': Path.read_text}
+    readers = {
+        '.json': read_json,
+        '.jsonl': lambda p: [json.loads(row) for row in p.read_text().splitlines()],
+        '.npz': load_episodes,
+        '.pt': load_vae,
+        '.png': lambda p: Image.open(p).load(),
+        '.txt': Path.read_text,
+    }
     for folder in folders:
         for p in folder.rglob('*'):
-            if p.is_file() and not p.name.endswith('.tmp'): readers[p.suffix](p)
+            if p.is_file() and not p.name.endswith('.tmp'):
+                readers[p.suffix](p)
 
 
 def same_as_uninterrupted(folder, trained):
     "The weights are equal bit for bit, and so is the log but for its clock."
-    log = lambda f: [{k: v for k, v in json.loads(row).items() if k not in ('seconds', 'per_second')} for row in (f/'run'/'metrics.jsonl').read_text().splitlines()]
-    assert all((folder/'run'/name).read_bytes() == (trained[0]/'run'/name).read_bytes() for name in ('final_model.pt', 'best_model.pt', 'episodes.npz'))
+    log = lambda f: [
+        {k: v for k, v in json.loads(row).items() if k not in ('seconds', 'per_second')}
+        for row in (f / 'run' / 'metrics.jsonl').read_text().splitlines()
+    ]
+    assert all(
+        (folder / 'run' / name).read_bytes() == (trained[0] / 'run' / name).read_bytes()
+        for name in ('final_model.pt', 'best_model.pt', 'episodes.npz')
+    )
     return log(folder) == log(trained[0])
 
 
-def interrupted(folder, rows, how, pause=0.):
+def interrupted(folder, rows, how, pause=0.0):
     "Train until the log has `rows` epochs, wait a moment, and send the signal `how`."
-    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)     # tests that run in the background would pass on that Ctrl-C is ignored
-    metrics, process = folder/'run'/'metrics.jsonl', start(f'{RESUME} run', folder, before=heed)
-    while process.poll() is None and not (metrics.exists() and metrics.read_text().count('\n') >= rows): time.sleep(0.005)
-    time.sleep(pause); process.send_signal(how)
+    heed = lambda: signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # tests that run in the background would pass on that Ctrl-C is ignored
+    metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder, before=heed)
+    while process.poll() is None and not (metrics.exists() and metrics.read_text().count('\n') >= rows):
+        time.sleep(0.005)
+    time.sleep(pause)
+    process.send_signal(how)
     return finish(process)
 
 
 def test_kill_9_and_ctrl_c_at_any_moment_cost_nothing(trained, tmp_path):
     for rows, pause in ((1, 0.05), (4, 0.01)):
         assert interrupted(tmp_path, rows, signal.SIGKILL, pause).code == -signal.SIGKILL
-        assert_readable(tmp_path/'run')
+        assert_readable(tmp_path / 'run')
     stopped = interrupted(tmp_path, 7, signal.SIGINT)
-    assert stopped.code == 130 and 'The same command again goes on from there.' in stopped.err and len(stopped.err.splitlines()) == 2   # the first has the terminal's ^C
-    assert_readable(tmp_path/'run')
+    assert (
+        stopped.code == 130
+        and 'The same command again goes on from there.' in stopped.err
+        and len(stopped.err.splitlines()) == 2
+    )  # the first has the terminal's ^C
+    assert_readable(tmp_path / 'run')
     done = run(f'{RESUME} run', tmp_path)
     assert done.code == 0 and 'Going on after epoch' in done.out and same_as_uninterrupted(tmp_path, trained)
 
 
 def test_kill_9_between_any_two_files_costs_nothing(trained, tmp_path):
     "Each time the process dies just before the named file would get its name; each time the same command goes on."
-    deadly = site(tmp_path/'deadly', KILL)
-    for moment in ('episodes.npz:1', 'config.json:1', 'best_model.pt:1', 'checkpoint_last.pt:1', 'checkpoint_epoch_20.pt:1', 'final_model.pt:1', 'checkpoint_last.pt:1'):
+    deadly = site(tmp_path / 'deadly', KILL)
+    for moment in (
+        'episodes.npz:1',
+        'config.json:1',
+        'best_model.pt:1',
+        'checkpoint_last.pt:1',
+        'checkpoint_epoch_20.pt:1',
+        'final_model.pt:1',
+        'checkpoint_last.pt:1',
+    ):
         assert run(f'{RESUME} run', tmp_path, site=deadly, KILL_AT=moment).code == -signal.SIGKILL, moment
-        assert_readable(tmp_path/'run')
+        assert_readable(tmp_path / 'run')
     assert run(f'{RESUME} run', tmp_path).code == 0 and same_as_uninterrupted(tmp_path, trained)
 
 
 def test_a_finished_run_trains_nothing(trained, tmp_path):
-    shutil.copytree(trained[0]/'run', tmp_path/'run')
+    shutil.copytree(trained[0] / 'run', tmp_path / 'run')
     before = hashes(tmp_path)
     done = run(f'{RESUME} run', tmp_path)
     assert done.code == 0 and 'This run is finished; nothing was trained.' in done.out and 'epoch  ' not in done.out
@@ -250,8 +337,8 @@ def test_a_finished_run_trains_nothing(trained, tmp_path):
 
 
 def test_a_run_killed_at_its_end_says_that_it_trained(trained, tmp_path):
-    shutil.copytree(trained[0]/'run', tmp_path/'run')
-    shutil.copy(tmp_path/'run'/'checkpoint_epoch_20.pt', tmp_path/'run'/'checkpoint_last.pt')
+    shutil.copytree(trained[0] / 'run', tmp_path / 'run')
+    shutil.copy(tmp_path / 'run' / 'checkpoint_epoch_20.pt', tmp_path / 'run' / 'checkpoint_last.pt')
     done = run(f'{RESUME} run', tmp_path)
     assert 'Going on after epoch 20' in done.out and 'nothing was trained' not in done.out
 
@@ -259,10 +346,20 @@ def test_a_run_killed_at_its_end_says_that_it_trained(trained, tmp_path):
 def test_no_network_is_needed(trained):
     "`trained` was made where no socket connects; here is the proof that none would have, and that all came out."
     folder, train, evaluate = trained
-    assert 'this test has no network' in run('python -c "import socket; socket.create_connection((\'127.0.0.1\', 9))"', folder, site=folder/'offline').err
+    assert (
+        'this test has no network'
+        in run(
+            'python -c "import socket; socket.create_connection((\'127.0.0.1\', 9))"', folder, site=folder / 'offline'
+        ).err
+    )
     assert (train.code, train.err, evaluate.code, evaluate.err) == (0, '', 0, '')
-    assert_readable(folder/'run')
-    assert read_json(folder/'run'/'evaluation'/'metrics.json')['results'].keys() == {'VAE', 'linear', 'frame before', 'mean frame'}
+    assert_readable(folder / 'run')
+    assert read_json(folder / 'run' / 'evaluation' / 'metrics.json')['results'].keys() == {
+        'VAE',
+        'linear',
+        'frame before',
+        'mean frame',
+    }
 
 
 def test_the_suggested_next_command_works(trained):

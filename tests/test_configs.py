@@ -1,5 +1,8 @@
 """Every number among the settings has bounds beside it, and nothing passes that is out of them."""
-import importlib, math, pkgutil
+
+import importlib
+import math
+import pkgutil
 from configparser import ConfigParser
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
@@ -28,10 +31,10 @@ def package_configs():
 def console_scripts():
     "The installed commands of settings.ini: name -> function."
     settings = ConfigParser(interpolation=None)
-    settings.read(ROOT/'settings.ini')
+    settings.read(ROOT / 'settings.ini')
     lines = settings['DEFAULT']['console_scripts'].split()
     places = dict(line.split('=') for line in lines)
-    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in places.items()}
+    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in positions.items()}
 
 
 CONFIGS, SCRIPTS = package_configs(), console_scripts()
@@ -40,14 +43,28 @@ NUMBERS = [(config, name, kind, rule) for config, name, kind, rule in SETTINGS i
 CHOICES = [(config, name, rule) for config, name, _, rule in SETTINGS if isinstance(rule, OneOf)]
 KINDS = [(config, name, kind) for config, name, kind, _ in SETTINGS]
 WRONG = dict(
-    aif_collect='--sticky 1', aif_train_vae='--batch_size 0', aif_eval_vae='--num_samples 0', aif_see='--per_episode 0',
-    aif_remedies='--core_minutes inf', aif_train_transition='--hard 1', aif_eval_transition='--num_windows 0',
-    aif_train_agent='--minibatch 0', aif_play='--gif_frames 0', aif_calibrate='--episodes 7', aif_compare='--num_envs -1',
-    aif_search_speed='--num_simulations 0', aif_rgm='--seeds 0', aif_rgm_atari='--clusters 1', aif_rgm_versus='--games 0',
-    aif_speed='--seconds nan', aif_reproduce='--preset quik')
+    aif_collect='--sticky 1',
+    aif_train_vae='--batch_size 0',
+    aif_eval_vae='--num_samples 0',
+    aif_object_recall='--per_episode 0',
+    aif_ablations='--core_minutes inf',
+    aif_train_transition='--hard 1',
+    aif_eval_transition='--num_windows 0',
+    aif_train_agent='--minibatch 0',
+    aif_play='--gif_frames 0',
+    aif_calibrate='--episodes 7',
+    aif_compare='--num_envs -1',
+    aif_search_speed='--num_simulations 0',
+    aif_rgm='--seeds 0',
+    aif_rgm_atari='--clusters 1',
+    aif_rgm_versus='--games 0',
+    aif_speed='--seconds nan',
+    aif_reproduce='--preset quik',
+)
 
 
-def setting_name(value): return value.__name__ if isinstance(value, type) else str(value)
+def setting_name(value):
+    return value.__name__ if isinstance(value, type) else str(value)
 
 
 def sides(kind, bounds):
@@ -73,20 +90,30 @@ def sides(kind, bounds):
     return inside, outside
 
 
-def told(cfg):
+def observe_step(cfg):
     "The sentence with which the check refuses `cfg`."
-    with pytest.raises(InputError) as refused: check_bounds(cfg)
+    with pytest.raises(InputError) as refused:
+        check_bounds(cfg)
     return str(refused.value)
 
 
 def test_the_walk_finds_the_configurations():
     used = {main.config.__name__ for main in SCRIPTS.values()}
-    parts = {'CollectConfig', 'VAEConfig', 'TrainConfig', 'TransitionConfig', 'SearchConfig', 'Preferences', 'RGMConfig'}
+    parts = {
+        'CollectConfig',
+        'VAEConfig',
+        'TrainConfig',
+        'TransitionConfig',
+        'SearchConfig',
+        'Preferences',
+        'RGMConfig',
+    }
     assert used | parts <= CONFIGS.keys()
 
 
 @pytest.mark.parametrize('config', CONFIGS.values(), ids=setting_name)
-def test_defaults_are_within_their_bounds(config): check_bounds(config())
+def test_defaults_are_within_their_bounds(config):
+    check_bounds(config())
 
 
 @pytest.mark.parametrize('config', CONFIGS.values(), ids=setting_name)
@@ -100,7 +127,8 @@ def test_every_number_has_bounds(config):
 def test_both_sides_of_each_bound(config, name, kind, bounds):
     inside, outside = sides(kind, bounds)
     assert outside
-    for value in inside: check_bounds(replace(config(), **{name: value}))
+    for value in inside:
+        check_bounds(replace(config(), **{name: value}))
     for value in outside:
         sentence = told(replace(config(), **{name: value}))
         assert sentence.startswith(f'{name} must be ')
@@ -109,7 +137,8 @@ def test_both_sides_of_each_bound(config, name, kind, bounds):
 
 @pytest.mark.parametrize('config, name, choices', CHOICES, ids=setting_name)
 def test_each_choice_and_no_other(config, name, choices):
-    for option in choices.options: check_bounds(replace(config(), **{name: option}))
+    for option in choices.options:
+        check_bounds(replace(config(), **{name: option}))
     sentence = told(replace(config(), **{name: 'none of these'}))
     assert sentence == f"{name} must be {choices}, not 'none of these'."
 
@@ -123,18 +152,22 @@ def test_another_type_is_told(config, name, kind):
 @pytest.mark.parametrize('config, name, kind', KINDS, ids=setting_name)
 def test_nothing_is_only_taken_where_it_is_the_default(config, name, kind):
     nothing = replace(config(), **{name: None})
-    if getattr(config(), name) is None: check_bounds(nothing)
-    else: assert told(nothing) == f'The setting {name} should be of type {kind.__name__}, not None.'
+    if getattr(config(), name) is None:
+        check_bounds(nothing)
+    else:
+        assert told(nothing) == f'The setting {name} should be of type {kind.__name__}, not None.'
 
 
-def test_every_command_has_a_wrong_flag_here(): assert WRONG.keys() == SCRIPTS.keys()
+def test_every_command_has_a_wrong_flag_here():
+    assert WRONG.keys() == SCRIPTS.keys()
 
 
 @pytest.mark.parametrize('name', WRONG)
 def test_a_command_refuses_before_it_does_anything(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flag, value = WRONG[name].split()
-    with pytest.raises(SystemExit) as ended: SCRIPTS[name]([flag, value])
+    with pytest.raises(SystemExit) as ended:
+        SCRIPTS[name]([flag, value])
     said = capsys.readouterr()
     assert ended.value.code == 2
     assert said.err.startswith(f'{name}: {flag[2:]} must be ')
@@ -160,7 +193,8 @@ def test_no_game_is_played_with_a_minibatch_of_nothing(tmp_path, monkeypatch, ca
     played = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('aif_atari.agent.play', lambda *args, **kw: played.append(args))
-    with pytest.raises(SystemExit) as ended: SCRIPTS['aif_train_agent'](['--minibatch', '0'])
+    with pytest.raises(SystemExit) as ended:
+        SCRIPTS['aif_train_agent'](['--minibatch', '0'])
     assert ended.value.code == 2
     assert capsys.readouterr().err == 'aif_train_agent: minibatch must be at least 1, not 0.\n'
     assert played == []
@@ -168,7 +202,8 @@ def test_no_game_is_played_with_a_minibatch_of_nothing(tmp_path, monkeypatch, ca
 
 def test_sizes_that_no_vae_has_are_told_before_any_play(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended: SCRIPTS['aif_train_agent'](['--frame_size', '40'])
+    with pytest.raises(SystemExit) as ended:
+        SCRIPTS['aif_train_agent'](['--frame_size', '40'])
     assert ended.value.code == 2
     assert 'frame_size must be a multiple of 16, not 40' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

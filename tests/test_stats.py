@@ -1,10 +1,23 @@
 """Intervals and scores equal those of scipy, scikit-learn and rliable; without a library its tests are skipped."""
+
 import numpy as np
 import pytest
 
-from aif_atari.stats import average_precision, calibration_error, ranks, reliability, roc_auc, spearman
-from aif_atari.stats import bootstrap, interquartile_mean, probability_of_improvement, stratified_bootstrap
-from aif_atari.stats import seed_interval, t_probability, t_quantile
+from aif_atari.stats import (
+    average_precision,
+    bootstrap,
+    calibration_error,
+    interquartile_mean,
+    probability_of_improvement,
+    ranks,
+    reliability,
+    roc_auc,
+    seed_interval,
+    spearman,
+    stratified_bootstrap,
+    t_probability,
+    t_quantile,
+)
 
 SEEDS = range(10)
 
@@ -44,10 +57,11 @@ def by_game(matrix):
 
 # ---- scipy
 
+
 @pytest.mark.parametrize('dof', [1, 2, 3, 4, 5, 8, 9, 29, 30, 99, 1000])
 @pytest.mark.parametrize('level', [0.5, 0.8, 0.9, 0.95, 0.99, 0.999])
 def test_t_quantile(scipy_stats, level, dof):
-    expected = scipy_stats.t.ppf((1 + level)/2, dof)
+    expected = scipy_stats.t.ppf((1 + level) / 2, dof)
     assert t_quantile(level, dof) == pytest.approx(expected, rel=1e-9)
     assert t_probability(expected, dof) == pytest.approx(level, abs=1e-12)
 
@@ -86,6 +100,7 @@ def test_interquartile_mean(scipy_stats, n):
 
 # ---- scikit-learn
 
+
 @pytest.mark.parametrize('digits', [None, 2, 1])
 @pytest.mark.parametrize('seed', SEEDS)
 def test_roc_auc_and_average_precision(metrics, seed, digits):
@@ -106,6 +121,7 @@ def test_reliability(seed):
 
 
 # ---- rliable
+
 
 @pytest.mark.parametrize('seed', SEEDS)
 def test_aggregates_over_games(rliable_metrics, seed):

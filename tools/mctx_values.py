@@ -52,11 +52,11 @@ def visits(G, prior, value):
         node, goes_on = state
         below = node*A + 1 + action
         here = jnp.minimum(below, inner - 1)
-        alive = (below < inner) & goes_on
+        continue_prob = (below < inner) & goes_on
         reward = jnp.where(goes_on, -G[node, action], 0.)
-        leaf = jnp.where(alive, -value[here], 0.)
-        out = mctx.RecurrentFnOutput(reward=reward, discount=DISCOUNT*alive, prior_logits=jnp.log(prior[here]), value=leaf)
-        return out, (here, alive)
+        leaf = jnp.where(continue_prob, -value[here], 0.)
+        out = mctx.RecurrentFnOutput(reward=reward, discount=DISCOUNT*continue_prob, prior_logits=jnp.log(prior[here]), value=leaf)
+        return out, (here, continue_prob)
 
     root = mctx.RootFnOutput(prior_logits=jnp.log(prior[:1]), value=-value[:1], embedding=(jnp.zeros(1, jnp.int64), jnp.ones(1, bool)))
     out = mctx.muzero_policy(None, jax.random.PRNGKey(0), root, step, SIMULATIONS, qtransform=scaled_by_tree,
