@@ -40,14 +40,14 @@ VARIANTS = dict(
     bernoulli=('vector of 32, Bernoulli', _games | dict(likelihood='bernoulli', start='mean')),
     vector=(
         'vector of 32, Bernoulli, precision 300 and focus',
-        _games | dict(likelihood='bernoulli', precision=300.0, focus=2.0, lv_start=-3.0, start='mean'),
+        _games | dict(likelihood='bernoulli', precision=300.0, foreground_weight=2.0, lv_start=-3.0, start='mean'),
     ),
     grid_sigma=(
         'grid, Gaussian with the optimal variance',
-        _grid | dict(likelihood='gaussian', precision=1.0, focus=0.0),
+        _grid | dict(likelihood='gaussian', precision=1.0, foreground_weight=0.0),
     ),
-    grid_bernoulli=('grid, Bernoulli', _grid | dict(precision=1.0, focus=0.0)),
-    grid_precise=('grid, Bernoulli, precision 300', _grid | dict(focus=0.0)),
+    grid_bernoulli=('grid, Bernoulli', _grid | dict(precision=1.0, foreground_weight=0.0)),
+    grid_precise=('grid, Bernoulli, precision 300', _grid | dict(foreground_weight=0.0)),
     grid_whole=('grid, Bernoulli, precision 300 and focus', _grid),
     grid=('the default: the same, and a tenth of the frames are collages', _default),
     grid_fine=(

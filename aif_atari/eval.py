@@ -225,7 +225,7 @@ def traverse(
     grid = z.repeat(len(dims), len(values), 1)
     for i, d in enumerate(dims):
         grid[i, :, d] = values
-    frames = to_uint8(vae.draw(grid.flatten(0, 1).to(next(vae.parameters()).device)))
+    frames = to_uint8(vae.decode(grid.flatten(0, 1).to(next(vae.parameters()).device)))
     return frames.reshape(len(dims), len(values), *frames.shape[1:])
 
 
@@ -260,7 +260,7 @@ def plot_prior_samples(
 ):  # the figure
     "Frames drawn from latents that come from the prior N(0, I)."
     z = vae.latent.prior(n, vae.cfg.z_dim, torch.Generator().manual_seed(seed))
-    frames = to_uint8(vae.draw(z.to(next(vae.parameters()).device)))
+    frames = to_uint8(vae.decode(z.to(next(vae.parameters()).device)))
     return show_frames({'': frames[: n // 2], ' ': frames[n // 2 :]})
 
 # %% ../nbs/03_eval.ipynb #efb5db63

@@ -72,7 +72,7 @@ class Decision:
     def frame(self, node=None) -> np.ndarray:  # (H, W, 3) uint8
         "What is seen, or imagined, at a node."
         with torch.no_grad():
-            return to_uint8(self.agent.vae.draw(self.state(self.node if node is None else node)[0]))[0]
+            return to_uint8(self.agent.vae.decode(self.state(self.node if node is None else node)[0]))[0]
 
 # %% ../nbs/05f_explain.ipynb #98c663e9
 @patch

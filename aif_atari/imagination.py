@@ -182,7 +182,7 @@ def position_errors(
         if not ok.any():
             continue
         guesses = {
-            'imagined': find(torch.cat([vae.draw(z) for z in d.mu[ok, k - 1].split(250)])),
+            'imagined': find(torch.cat([vae.decode(z) for z in d.mu[ok, k - 1].split(250)])),
             'copy last': b[ok],
             'mean': np.repeat(np.nanmean(truth, 0)[None], ok.sum(), 0),
         }
@@ -275,7 +275,7 @@ def rollout_error(
         o, seen = to_float(d.frames(k)), to_float(d.frames(0))
         moved = ((o - seen).abs() > 0.1).float()
         n = moved.flatten(1).sum(1).numpy()
-        draw = lambda g: torch.cat([vae.draw(x) for x in g.split(250)])
+        draw = lambda g: torch.cat([vae.decode(x) for x in g.split(250)])
         for name, g in {
             'VAE itself': draw(target),
             'imagined': draw(d.mu[:, k - 1]),

@@ -138,7 +138,7 @@ def plot_rollouts(
         z = torch.cat([d.beliefs.mu[d.last[w]][None], d.mu[w, [k - 1 for k in steps]]])
         rows |= {
             f'real{" " * i}': np.stack([d.frames(k)[w] for k in (0, *steps)]),
-            f'imagined{" " * i}': to_uint8(vae.draw(z)),
+            f'imagined{" " * i}': to_uint8(vae.decode(z)),
         }
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])
 
@@ -153,7 +153,7 @@ def rollout_gif(
     both = []
     for w in most_changed(d, 3) if window is None else [window]:
         H = d.mu.shape[1]
-        real, dreamt = d.eps.frames[d.eps.rows()[d.last[w] + 1 : d.last[w] + 1 + H]], to_uint8(vae.draw(d.mu[w]))
+        real, dreamt = d.eps.frames[d.eps.rows()[d.last[w] + 1 : d.last[w] + 1 + H]], to_uint8(vae.decode(d.mu[w]))
         both.append(np.concatenate([real, np.full_like(real[:, :, :4], 255), dreamt], 2))
         both.append(np.repeat(both[-1][-1:], 4, 0))
     return gif_bytes(np.concatenate(both), scale=2)

@@ -92,12 +92,12 @@ def draw_play(
     )
     real, drawn, dreamt = (
         one.frames[one.rows()][:n],
-        to_uint8(torch.cat([mind.vae.draw(z) for z in b.mu[:n].split(250)])),
+        to_uint8(torch.cat([mind.vae.decode(z) for z in b.mu[:n].split(250)])),
         np.full((n, *one.frames.shape[1:]), 60, np.uint8),
     )
     start = W - 1 + ahead
     dreamt[start : start + len(evaluations)] = (
-        to_uint8(torch.cat([mind.vae.draw(z) for z in evaluations.split(250)]))[: max(0, n - start)]
+        to_uint8(torch.cat([mind.vae.decode(z) for z in evaluations.split(250)]))[: max(0, n - start)]
         if len(evaluations)
         else dreamt[:0]
     )

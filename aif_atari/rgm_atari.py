@@ -83,7 +83,7 @@ class Codebook:
         p,  # (n, places, K) probabilities
     ) -> np.ndarray:  # (n, H, W, 3) floats
         z = np.einsum('npk,pkd->ndp', p, self.centres).reshape(len(p), -1)
-        return self.vae.draw(torch.as_tensor(z).float()).permute(0, 2, 3, 1).numpy()
+        return self.vae.decode(torch.as_tensor(z).float()).permute(0, 2, 3, 1).numpy()
 
 # %% ../nbs/06c_rgm_atari.ipynb #bda3775f
 def recognise(

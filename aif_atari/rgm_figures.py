@@ -305,7 +305,7 @@ def plain_model(name, seed):
 # %% ../nbs/06b_rgm_figures.ipynb #375073e8
 def play_condition(name, condition, seed, frames=PLAYED) -> dict:
     "One game, with a part of the agent taken away."
-    settings, game = RGM_CONDITIONS[one_of(condition, list(RGM_CONDITIONS), 'arm')], TOYS[name]
+    settings, game = RGM_CONDITIONS[one_of(condition, list(RGM_CONDITIONS), 'condition')], TOYS[name]
     if settings is None:
         return play_numbers(play_toy(game, None, frames, 1_000_000 + seed))
     rgm, goals = plain_model(name, seed) if 'selection' in condition else (grown(name, seed)[1], grown(name, seed)[3])
@@ -360,7 +360,7 @@ def run_rgm(cfg: RGMRunConfig) -> dict:
         for condition in RGM_CONDITIONS:
             out['play'][condition] = [play_condition(cfg.what, condition, seed) for seed in range(cfg.seeds)]
             print(
-                f"{cfg.what}, {condition}: hits {[g['hits'] for g in out['play'][arm]]}, misses {[g['misses'] for g in out['play'][arm]]}",
+                f"{cfg.what}, {condition}: hits {[g['hits'] for g in out['play'][condition]]}, misses {[g['misses'] for g in out['play'][condition]]}",
                 flush=True,
             )
     write_json(folder / f'rgm_{cfg.what}.json', out | provenance())

@@ -63,7 +63,7 @@ class RolloutViewer:
     @torch.no_grad()
     def frame(self) -> np.ndarray:  # (H, W, 3) uint8
         "What it looks like now."
-        return to_uint8(self.vae.draw(self.z))[0]
+        return to_uint8(self.vae.decode(self.z))[0]
 
 # %% ../nbs/04c_rollout_viewer.ipynb #73d9db38
 def rollout_widget(dream: RolloutViewer):  # an ipywidgets box

@@ -156,14 +156,14 @@ def race(
     spent = time.perf_counter() - start
     times, psnr, n, epoch, prepared = [], [], 0, 0, spent
 
-    def observe():
+    def measure():
         with torch.no_grad():
             mse = ((recipe.vae.eval().reconstruct(o) - o) ** 2).mean().item()
         times.append(spent)
         psnr.append(-10 * np.log10(mse))
         recipe.vae.train()
 
-    look()
+    measure()
     while spent < seconds:
         epoch += 1
         start = time.perf_counter()
@@ -172,7 +172,7 @@ def race(
             n += len(batch)
             if i % every == every - 1:
                 spent += time.perf_counter() - start
-                look()
+                measure()
                 start = time.perf_counter()
             if spent > seconds:
                 break

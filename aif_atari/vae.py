@@ -35,7 +35,7 @@ class VAEConfig:
     width: Size = 32  # channels of the first convolution
     likelihood: Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
     precision: Positive = 1.0  # weight of the inaccuracy against the complexity; 1 is the free energy
-    focus: NonNegative = 0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
+    foreground_weight: NonNegative = 0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
     kl_warmup: Natural = 0  # steps over which the complexity comes into force
     lv_start: Annotated[float, Bounds(-20, 20)] = 0.0  # log-variance of the posterior before training
     # where training starts: pca (the best linear model), mean (the mean frame) or random
@@ -76,7 +76,7 @@ def grid_config(**kw) -> VAEConfig:
                 latent_grid=8,
                 likelihood='bernoulli',
                 precision=300.0,
-                focus=2.0,
+                foreground_weight=2.0,
                 lv_start=-3.0,
                 start='mean',
             )
@@ -200,7 +200,7 @@ class VAE(nn.Module):
     def forward(self, o):
         "-> decoder output (B, 3*context, H, W), and what `encode` gives."
         mu, lv = self.encode(o)
-        return self.decode(self.latent.sample(mu, lv)), mu, lv
+        return self.decoder_output(self.latent.sample(mu, lv)), mu, lv
 
 # %% ../nbs/01_vae.ipynb #29da9832
 @patch
@@ -217,7 +217,7 @@ def encode(
 
 
 @patch
-def decode(
+def decoder_output(
     self: VAE,
     z: torch.Tensor,  # (B, z_dim)
 ) -> torch.Tensor:  # (B, 3*context, H, W) decoder output; `likelihood.mean` makes it a frame
@@ -230,12 +230,12 @@ def decode(
 
 
 @patch
-def draw(
+def decode(
     self: VAE,
     z: torch.Tensor,  # (B, z_dim)
 ) -> torch.Tensor:  # (B, 3, H, W) in [0, 1]
     "Decode a latent into a frame, the latest one where it stands for several."
-    return self.likelihood.mean(self.decode(z))[:, -3:].clamp(0, 1)
+    return self.likelihood.mean(self.decoder_output(z))[:, -3:].clamp(0, 1)
 
 
 @patch
@@ -244,7 +244,7 @@ def reconstruct(
     o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
 ) -> torch.Tensor:  # (B, 3, H, W) in [0, 1]
     "Frame -> posterior mean -> frame."
-    return self.draw(self.encode(o)[0])
+    return self.decode(self.encode(o)[0])
 
 # %% ../nbs/01_vae.ipynb #2316a35e
 @torch.no_grad()
@@ -308,7 +308,7 @@ def free_energy(
     if self.training:
         self.var.lerp_(mse, 0.02)
         self.steps += 1
-    weight = ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.focus).add_(1) if self.cfg.focus else None
+    weight = ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.foreground_weight).add_(1) if self.cfg.foreground_weight else None
     nll = self.likelihood.nll(out, o, mse + 1e-8 if var is None else var, weight).mean()
     kl = self.latent.kl(mu, lv).sum(1).mean()
     beta = (self.steps / self.cfg.kl_warmup).clamp(max=1) if self.cfg.kl_warmup else 1
@@ -329,5 +329,5 @@ def importance_bound(
         eps = torch.randn_like(mu)
         z = mu + eps * (0.5 * lv).exp()
         log_ratio = 0.5 * (eps**2 - z**2 + lv).sum(1)
-        logw.append(log_ratio - self.likelihood.nll(self.decode(z), o, self.var))
+        logw.append(log_ratio - self.likelihood.nll(self.decoder_output(z), o, self.var))
     return math.log(samples) - torch.logsumexp(torch.stack(logw), 0)

@@ -49,7 +49,7 @@ def of_shipped_models(game):
     beliefs = encode_episodes(vae, eps)
     with torch.no_grad():
         mu, lv, logits = model.rollout(beliefs.mu[None, 20:25], beliefs.actions[None, 20:40])
-        drawn = vae.draw(beliefs.mu[30:34])
+        drawn = vae.decode(beliefs.mu[30:34])
     parts = dict(frames=eps.frames, mu=beliefs.mu, lv=beliefs.lv, drawn=drawn, rollout=mu, noise=lv, logits=logits)
     return {name: numbers(x) for name, x in parts.items()} | dict(actions=eps.actions.tolist())
 
