@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
-           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules',
-           'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name',
-           'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict', 'part_of']
+           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'RENAMED_VALUES', 'Bounds', 'OneOf', 'IsDataclass',
+           'setting_rules', 'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names',
+           'short_name', 'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
 import ast
@@ -371,9 +371,58 @@ def check_bounds(
 # Name of a configuration, or * for all -> {old name: new name, as `make_config` takes it}. None instead of a new name
 # says that the setting no longer exists and that its value is dropped.
 RENAMED: dict[str, dict[str, str | None]] = {
-    '*': {'omega': 'action_precision'},
     'VAEConfig': {'focus': 'foreground_weight'},
+    'TransitionConfig': {'members': 'ensemble_size', 'rare': 'rarity_exponent'},
+    'WindowConfig': {
+        'hard': 'prioritized_fraction',
+        'short': 'curriculum_short_epochs',
+        'grow': 'curriculum_grow_epochs',
+    },
+    'SearchConfig': {'exploration': 'c_puct'},
+    'Preferences': {
+        'want_reward': 'reward_preference',
+        'want_loss': 'loss_preference',
+        'risk': 'neg_expected_utility',
+        'state_information': 'state_info_gain',
+        'parameter_information': 'param_info_gain',
+    },
+    'AgentConfig': {'omega': 'action_precision', 'horizon': 'plan_horizon'},
+    'ImaginationConfig': {
+        'habit_steps': 'updates_first',
+        'habit_more': 'updates_later',
+        'habit_last': 'updates_last',
+        'starts': 'num_rollouts',
+        'dream': 'horizon',
+        'trace': 'lambda_',
+        'passes': 'update_epochs',
+        'minibatch': 'minibatch_size',
+        'clip': 'clip_coef',
+        'entropy': 'ent_coef',
+        'from_search': 'search_coef',
+        'habit_lr': 'policy_lr',
+    },
+    'ReplayConfig': {
+        'replay': 'replay_ratio',
+        'replay_batch': 'replay_batch_size',
+        'follow': 'tau',
+        'value_lr': 'q_lr',
+    },
+    'RoundConfig': {
+        'budget': 'total_timesteps',
+        'recent': 'recent_steps',
+        'vae_more': 'vae_epochs_later',
+        'model_epochs': 'transition_epochs',
+        'model_more': 'transition_epochs_later',
+        'model_last': 'transition_epochs_last',
+        'model_steps': 'transition_steps',
+        'model_ahead': 'transition_horizon',
+        'model_batch': 'transition_batch_size',
+        'hard': 'prioritized_fraction',
+    },
 }
+
+# Name of a setting -> {old value: new value}
+RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imagination', 'play': 'replay'}}
 
 
 def _old_names(
@@ -403,7 +452,9 @@ def _translate(
         new = name if name in current else old_names.get(name, name)
         if new is not None:
             nested = new in parts and isinstance(value, Mapping)
-            translated[new] = _translate(parts[new], value, renamed) if nested else value
+            value_names = RENAMED_VALUES.get(new.rpartition('.')[2], {}) if isinstance(value, str) else {}
+            plain = value_names.get(value, value) if value_names else value
+            translated[new] = _translate(parts[new], value, renamed) if nested else plain
     return translated
 
 
@@ -417,11 +468,3 @@ def from_dict(
     "A configuration from a stored dict. Raise `InputError` for an unknown key or a value of another type."
     stored = {name: value for name, value in d.items() if name not in ignore}
     return make_config(config, _translate(config, stored, RENAMED if renamed is None else renamed), base)
-
-# %% ../nbs/config.ipynb #a0e14310
-def part_of(
-    config: type,  # a dataclass
-    cfg: Any,  # a dataclass that has its fields and more
-) -> Any:
-    "The part of `cfg` that is a `config`."
-    return config(**{f.name: getattr(cfg, f.name) for f in fields(config)})
