@@ -37,6 +37,7 @@ BOOK = chapters()
 LOOK = '''() => {
     const all = (what, of) => [...document.querySelectorAll(what)].map(of);
     const formulas = [...document.querySelectorAll('main .math')];
+    const isRed = x => x.style.color === 'rgb(204, 0, 0)';  // as KaTeX shows a command that it does not know
     const undrawn = formulas.filter(x => !(x.querySelector('.katex-html')?.getBoundingClientRect().width > 0));
     return {
         title: document.title,
@@ -44,7 +45,8 @@ LOOK = '''() => {
         links: all('a[href]', x => x.href),
         formulas: formulas.length,
         undrawn: undrawn.map(x => x.textContent.slice(0, 80)),
-        wrong: all('main .katex-error', x => x.title),
+        unknown: all('main .katex-html [style]', x => x).filter(isRed).map(x => x.textContent),
+        misspelt: all('main .katex-error', x => x.title),
         dumb: all('main img', x => x).filter(x => !x.alt).map(x => x.src.slice(0, 80)),
         empty: all('img', x => x).filter(x => x.complete && !x.naturalWidth).map(x => x.src.slice(0, 80)),
     }
@@ -395,7 +397,7 @@ def read(browser, folder, names=None):
         faults += [f'{name}: an image without a text, {x}' for x in facts['dumb']]
         faults += [f'{name}: a broken image, {x}' for x in facts['empty']]
         faults += [f'{name}: mathematics that is not drawn, {x}' for x in facts['undrawn']]
-        faults += [f'{name}: mathematics with an error, {x}' for x in facts['wrong']]
+        faults += [f'{name}: mathematics with an error, {x}' for x in facts['unknown'] + facts['misspelt']]
         faults += broken_links(folder, home, name, seen)
     return seen, faults
 
@@ -430,6 +432,7 @@ def without_ports(faults):
         '<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/katex@0.16.11/dist/katex.min.css">',
         '<span class="math inline">x</span>',
         r'<span class="math inline">\(\unknown\)</span>',
+        r'<span class="math inline">\(\frac{1\)</span>',
     ],
 )
 def test_a_planted_fault_is_found(fault, browser, docs, tmp_path):
@@ -549,7 +552,7 @@ LONG = f'<div class="sourceCode"><pre class="sourceCode python" id="long"><code>
 @pytest.mark.parametrize(
     'style, is_cut',
     [
-        ('', False),
+        ('#long { overflow-x: auto; }', False),
         ('#long { white-space: pre-wrap; overflow-wrap: anywhere; }', False),
         ('main #long { overflow: hidden; }', True),
         ('main #long { overflow: visible; }', True),
