@@ -226,7 +226,7 @@ def load_cells(
     return {
         v: cells
         for v in VARIANTS
-        if (cells := [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
+        if (cells := [read_result(f) for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
     }
 
 

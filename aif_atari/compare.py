@@ -206,7 +206,7 @@ def compare_agents(cfg):
     } | at_once
     plain |= {k: v for k, v in asdict(act).items() if k in plain}  # what is as in training, as it was there
     out, new = (
-        read_json(file, 'result') if file.exists() else {},
+        read_result(file) if file.exists() else {},
         dict(
             env_name=game.env_name,
             seed=mind.settings['seed'],
@@ -272,7 +272,7 @@ def load_comparison(
     env_name='Breakout',
 ) -> list:  # a result for each training seed
     "The comparisons of one game."
-    return [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
+    return [read_result(f) for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
 
 
 def knows_nothing(condition: str) -> bool:

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
-           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'RENAMED_VALUES', 'Bounds', 'OneOf', 'IsDataclass',
-           'setting_rules', 'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names',
-           'short_name', 'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict']
+           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'RENAMED_VALUES', 'RENAMED_RESULT_KEYS', 'Bounds', 'OneOf',
+           'IsDataclass', 'setting_rules', 'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths',
+           'setting_names', 'short_name', 'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict',
+           'read_result']
 
 # %% ../nbs/config.ipynb #c0f1a004
 import ast
@@ -18,12 +19,13 @@ from difflib import get_close_matches
 from functools import cache
 from inspect import getsource
 from io import StringIO
+from pathlib import Path
 from textwrap import dedent
 from tokenize import COMMENT, generate_tokens
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
 
-from .core import InputError, check
+from .core import InputError, check, read_json
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
@@ -468,3 +470,31 @@ def from_dict(
     "A configuration from a stored dict. Raise `InputError` for an unknown key or a value of another type."
     stored = {name: value for name, value in d.items() if name not in ignore}
     return make_config(config, _translate(config, stored, RENAMED if renamed is None else renamed), base)
+
+# %% ../nbs/config.ipynb #fbe9dff7
+RENAMED_RESULT_KEYS = {
+    'accuracy': 'within_tolerance',
+    'accuracy_interval': 'within_tolerance_interval',
+    'arms': 'conditions',
+    'bare': 'no_habit_no_critic',
+    'doubt': 'predictive_variance',
+    'parameter_information': 'param_info_gain',
+    'risk': 'neg_expected_utility',
+    'state_information': 'state_info_gain',
+}
+
+
+def _with_new_keys(
+    result: Any,  # what JSON holds
+) -> Any:
+    "The same with today's names for keys, at any depth."
+    if isinstance(result, dict):
+        return {RENAMED_RESULT_KEYS.get(k, k): _with_new_keys(v) for k, v in result.items()}
+    return [_with_new_keys(v) for v in result] if isinstance(result, list) else result
+
+
+def read_result(
+    path: str | Path,  # a JSON file that a command wrote
+) -> dict:
+    "A result, with today's names for its keys. Raise `InputError` as `read_json` does."
+    return _with_new_keys(read_json(path, 'result'))

@@ -66,7 +66,7 @@ def summarise(
     rows = np.stack([np.append(errors[episodes == e].sum(0), (episodes == e).sum()) for e in np.unique(episodes)])
     stats = dict(
         psnr=lambda x, axis: -10 * np.log10(x[:, 0].sum() / x[:, 4].sum() + 1e-12),
-        accuracy=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
+        within_tolerance=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
         psnr_moving=lambda x, axis: -10 * np.log10(x[:, 2].sum() / max(1, x[:, 3].sum()) + 1e-12),
     )
     out = dict(mse=rows[:, 0].sum() / rows[:, 4].sum())
@@ -137,7 +137,7 @@ def results_table(
             line(
                 name,
                 between(r, 'psnr', 1, '.2f'),
-                between(r, 'accuracy', 100, '.2f'),
+                between(r, 'within_tolerance', 100, '.2f'),
                 between(r, 'psnr_moving', 1, '.1f'),
                 f"{r['mse']:.6f}",
             )

@@ -77,8 +77,8 @@ class Rollouts:
     last: np.ndarray  # (n,) row in `beliefs` of the last frame seen
     owner: np.ndarray  # (n,) the window's episode
     mu: torch.Tensor  # (n, H, Z) float32, the members' mean
-    doubt: torch.Tensor  # (n, H) float32, squared error that the model expects to make, in squared spreads
-    disagreement: torch.Tensor  # (n, H) float32, the part of doubt that is the members' disagreement
+    predictive_variance: torch.Tensor  # (n, H) float32, squared error that the model expects, in squared spreads
+    disagreement: torch.Tensor  # (n, H) float32, the part of it that is the members' disagreement
     p: torch.Tensor  # (n, H, 2) float32, probability of each outcome in the step before
 
     def rows(self, k):
@@ -92,7 +92,7 @@ def predictive_variance(
     mu,
     lv,  # (M, ..., Z) members' means and log-variances
     scale,  # (Z,)
-) -> tuple:  # doubt and disagreement (...), in squared spreads
+) -> tuple:  # predictive variance and disagreement (...), in squared spreads
     "The squared error that the members expect to make, and how far they disagree, which is a part of it."
     disagreement = mu.var(0, unbiased=False) / scale**2
     return (lv.exp().mean(0) / scale**2 + disagreement).mean(-1), disagreement.mean(-1)
@@ -342,7 +342,7 @@ def actual_error(
 
 def score_uncertainty(
     d: Rollouts, scale, steps
-) -> dict:  # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles; and the disagreement's own correlation and mean
+) -> dict:  # k -> rank correlation (value and interval over episodes), mean predictive variance, mean error, deciles; and the disagreement's own correlation and mean
     "How well the model foretells its own error, among windows with the same horizon."
     error, groups, out = actual_error(d, scale), [np.where(d.owner == e)[0] for e in np.unique(d.owner)], {}
     for k in steps:
@@ -356,7 +356,7 @@ def score_uncertainty(
         out[k] = dict(
             value=spearman(u, e),
             interval=bootstrap(np.arange(len(groups)), correlation, 200),
-            doubt=float(u.mean()),
+            predictive_variance=float(u.mean()),
             error=float(e.mean()),
             deciles=deciles,
             disagreement=dict(value=spearman(d.disagreement[:, k - 1], e), mean=float(d.disagreement[:, k - 1].mean())),
@@ -389,7 +389,7 @@ def measure_imagination(
     eps: Episodes,  # held-out play, with `ram` where the game has labels
     unseen=None,  # play of a game that the model has not seen
     num_windows=2000,
-) -> tuple:  # `Rollouts`; and places, kinds, latent, changed, outcomes, doubt, unseen
+) -> tuple:  # `Rollouts`; and places, kinds, latent, changed, outcomes, predictive_variance, unseen
     "All measures of this chapter."
     d = imagine_windows(model, vae, eps, max(STEPS), num_windows)
     game = find_game(eps.config['env_name'])[1]
@@ -400,7 +400,7 @@ def measure_imagination(
         latent=latent,
         changed=changed,
         outcomes=score_outcomes(d),
-        doubt=score_uncertainty(d, model.scale, (1, 5, 10, 20)),
+        predictive_variance=score_uncertainty(d, model.scale, (1, 5, 10, 20)),
     )
     if things:
         out['kinds'] = {
