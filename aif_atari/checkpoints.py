@@ -122,14 +122,14 @@ def load_checkpoint(
 def load_model(
     path: str | Path,  # best_model.pt, final_model.pt or checkpoint_epoch_N.pt
     kind: str,  # what it should hold, such as 'VAE'
-    config: type,  # the dataclass of the settings that it was trained with
+    config: Callable[..., Any],  # the dataclass of its settings, or a function that makes them from the stored dict
     build: Callable[[Any], torch.nn.Module],  # these settings -> the untrained model
     device: str = 'cpu',
 ) -> Any:  # the model in evaluation mode; the settings that it was trained with are its `settings`
     "A trained model. Raise `InputError` as `load_checkpoint` does, and for a setting that nobody knows."
     state = load_checkpoint(path, kind, device)
     try:
-        settings = from_dict(config, state['config'])
+        settings = from_dict(config, state['config']) if isinstance(config, type) else config(state['config'])
     except InputError as e:
         raise InputError(f'{path}: {e}') from e
     try:
