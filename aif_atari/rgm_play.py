@@ -269,7 +269,7 @@ def reflex(
 
 def next_rows(game, s) -> np.ndarray:
     "(3, 9) the paddle's row after each action, from one state (k,); where the ball is put back plays no part."
-    return game.see(game.step(np.repeat(s[None], 3, 0), np.arange(3), np.random.default_rng(0)))[:, game.paddle_row]
+    return game.screens(game.step(np.repeat(s[None], 3, 0), np.arange(3), np.random.default_rng(0)))[:, game.paddle_row]
 
 # %% ../nbs/06a_rgm_play.ipynb #8b829eba
 def count_information(
@@ -349,7 +349,7 @@ class RGMAgent:
         self.record['predicted'][1].append(frame)
         return frame.reshape(*self.frames.shape[1:], -1)
 
-    def count_detections(self, o):
+    def observe(self, o):
         "Take in a frame."
         self.frames[self.k] = o
         self.k += 1
@@ -360,7 +360,7 @@ class RGMAgent:
         self.record['elbo'].append([x[0] for x in b.elbo()])
         if self.cfg.learning:
             learn_event(self.model, self.frames, b, self.cfg.sensitivity)
-        self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.predictive_variance), 0
+        self.prior, self.k = advance(self.model.rgm.top.B, self.pi, b.s[-1][0][0], self.cfg.doubt), 0
 
 # %% ../nbs/06a_rgm_play.ipynb #d45af3c8
 @dataclass
@@ -372,7 +372,7 @@ class Played:
 
 def play_toy(
     game,  # a ToyPong or ToyBreakout
-    agent,  # with `predict` and `count_detections`, such as an `RGMAgent`; None plays at random
+    agent,  # with `predict` and `observe`, such as an `RGMAgent`; None plays at random
     frames: int,
     seed=0,
 ) -> Played:
@@ -392,6 +392,6 @@ def play_toy(
                         rng,
                     )[0]
                 )
-            agent.see(game.see(s[-1][None])[0])
+            agent.observe(game.screens(s[-1][None])[0])
         s = np.array(s)
-    return Played(game.see(s), game.hit(s), game.miss(s))
+    return Played(game.screens(s), game.hit(s), game.miss(s))
