@@ -267,7 +267,7 @@ class ToyPixels:
         self.env, self.steps_made = ToyGames(name, n), 0
 
     def _seen(self):
-        return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
+        return small_screens(self.env.game, self.env.game.screens(self.env.s)), np.zeros(self.env.num_envs, int)
 
     def reset(self, seeds):
         self.env.reset(seed=int(seeds[0]))

@@ -299,7 +299,7 @@ def plain_model(name, seed):
     "A model grown from as many frames of random play as were selected, without selection: the RGM and its goals."
     game = TOYS[name]
     s, _ = random_tries(game, np.array(game.start), 1, FRAMES[name], np.random.default_rng(seed))
-    rgm, events = learn_structure(game.see(s[:, 0]), K=5)
+    rgm, events = learn_structure(game.screens(s[:, 0]), K=5)
     return rgm, goal_events(events, game.hit(s[:, 0]), rgm.span)
 
 # %% ../nbs/06b_rgm_figures.ipynb #375073e8
