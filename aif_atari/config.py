@@ -475,6 +475,7 @@ def from_dict(
 RENAMED_RESULT_KEYS = {
     'accuracy': 'within_tolerance',
     'accuracy_interval': 'within_tolerance_interval',
+    'arm': 'condition',
     'arms': 'conditions',
     'bare': 'no_habit_no_critic',
     'doubt': 'predictive_variance',

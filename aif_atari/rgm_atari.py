@@ -366,7 +366,7 @@ def run_versus(cfg: VersusConfig) -> dict:
     out = check_folder(cfg.output_dir)
     eps = (
         selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0])
-        if cfg.arm == 'selected'
+        if cfg.condition == 'selected'
         else toy_play(cfg.game, max(2, cfg.frames // 512), 512, cfg.seed)
     )
     with TemporaryDirectory() as folder:
@@ -387,12 +387,12 @@ def run_versus(cfg: VersusConfig) -> dict:
         )
         print(
             cfg.game,
-            cfg.arm,
+            cfg.condition,
             choose_by,
             [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']],
             flush=True,
         )
-    write_json(out / f'rgm_versus_{cfg.game}_{cfg.arm}_{cfg.seed}.json', result | provenance())
+    write_json(out / f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json', result | provenance())
     return result
 
 
