@@ -16,10 +16,11 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import torch
+from .renamed import read_result
 
 from .checkpoints import export_weights, use_bfloat16
 from .cli import command
-from .config import OneOf, Positive, Seed, check_bounds, from_dict, make_config, read_result
+from .config import OneOf, Positive, Seed, check_bounds, from_dict, make_config
 from .core import check_folder, file_hash, one_of, provenance, read_json, write_json
 from .environments import CollectConfig, find_game
 from .episodes import load_episodes

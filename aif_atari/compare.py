@@ -20,13 +20,14 @@ from typing import Annotated
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from .renamed import read_result
 
 from . import __version__
 from .active_learning import VisitRecorder
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
 from .checkpoints import export_weights, find_device
 from .cli import command
-from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part, read_result
+from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part
 from .core import check, check_folder, one_of, provenance, read_json, write_json
 from .data import RandomPolicy, play, with_ram
 from .environments import CollectConfig, find_game, open_games

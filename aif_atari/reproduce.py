@@ -19,10 +19,11 @@ from typing import Annotated
 
 import numpy as np
 import torch
+from .renamed import read_result
 
 from .checkpoints import find_device, pretrained_path
 from .cli import command
-from .config import OneOf, check_bounds, make_config, read_result
+from .config import OneOf, check_bounds, make_config
 from .core import InputError, check, check_folder, file_hash, provenance, read_json, write_json, write_text
 from .data import play
 from .environments import CollectConfig, find_game
