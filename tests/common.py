@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT, BIN = Path(__file__).parents[1], Path(sys.executable).parent
-TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4 --batch_size 32 --epochs 30 --checkpoint_freq 20'
+TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4 --batch_size 32'
+TINY += ' --epochs 30 --checkpoint_freq 20'
 FRESH = '--num_episodes 2 --max_steps 60'  # what the tiny VAE is evaluated on
 
 NO_NETWORK = '''
@@ -40,7 +41,10 @@ class Done:
 
 
 def start(line, cwd, site=None, before=None, **env):
-    "Start an installed command, given as one would type it; `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first."
+    """Start an installed command, given as one would type it.
+
+    `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first.
+    """
     name, *args = shlex.split(line)
     path = os.pathsep.join(
         map(str, filter(None, (site, os.environ.get('PYTHONPATH'))))

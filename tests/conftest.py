@@ -6,7 +6,7 @@ from common import FRESH, NO_NETWORK, TINY, run, site
 
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory):
-    "A folder with `run/`, a tiny VAE trained to the end and evaluated in processes that can't reach a network, and what both commands said."
+    "A folder with `run/`, a tiny VAE trained and evaluated without a network, and what both commands said."
     folder = tmp_path_factory.mktemp('trained')
     offline = site(folder / 'offline', NO_NETWORK)
     train = run(f'aif_train_vae {TINY} --output_dir run', folder, site=offline)

@@ -1,6 +1,6 @@
 """What the models and agents do stays what it was: actions, losses and latents against `tests/behaviour.json`.
 
-`python tests/test_behaviour.py` writes that file anew; `python tests/test_behaviour.py --exact` compares without tolerance.
+`python tests/test_behaviour.py` writes that file anew; with `--exact` it compares without tolerance.
 """
 
 import contextlib

@@ -74,7 +74,6 @@ MISTAKES = {
     'aif_reproduce --preset quik': "preset must be quick, founding_quick or full, not 'quik'",
     'aif_reproduce --figure 29': "figure must be empty, 25, 26, 27 or 28, not '29'",
     'aif_rgm --what cots': "what must be|cost|not 'cots'",
-    'aif_play': 'Name one agent',
     'aif_train_transition --prioritized_fraction 1': 'prioritized_fraction must be at least 0 and below 1, not 1.0',
     'aif_reproduce --seeds 1;2': 'seeds should look like 42 or 42,43',
     'aif_reproduce --output_dir file/run': "Can't write|file/run|directory",
@@ -238,7 +237,7 @@ def test_a_mended_command_goes_on(tmp_path):
     ],
 )
 def test_a_full_disk_is_told_in_one_sentence_and_spoils_no_file(line, limit, words, place):
-    "A limit on the size of files lets writing fail as a full disk does; what was there stays, and no half-written file gets a real name."
+    "A limit on the size of files lets writing fail as a full disk does. No half-written file gets a real name."
     before = hashes(place)
     assert_one_sentence(
         run(line, place, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), line, words
@@ -266,10 +265,11 @@ def assert_readable(*folders):
 
 def same_as_uninterrupted(folder, trained):
     "The weights are equal bit for bit, and so is the log but for its clock."
-    log = lambda f: [
-        {k: v for k, v in json.loads(row).items() if k not in ('seconds', 'per_second')}
-        for row in (f / 'run' / 'metrics.jsonl').read_text().splitlines()
-    ]
+
+    def log(f):
+        rows = map(json.loads, (f / 'run' / 'metrics.jsonl').read_text().splitlines())
+        return [{k: v for k, v in row.items() if k not in ('seconds', 'per_second')} for row in rows]
+
     assert all(
         (folder / 'run' / name).read_bytes() == (trained[0] / 'run' / name).read_bytes()
         for name in ('final_model.pt', 'best_model.pt', 'episodes.npz')
@@ -279,9 +279,11 @@ def same_as_uninterrupted(folder, trained):
 
 def interrupted(folder, rows, how, pause=0.0):
     "Train until the log has `rows` epochs, wait a moment, and send the signal `how`."
-    heed = lambda: signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # tests that run in the background would pass on that Ctrl-C is ignored
+
+    def heed():
+        "Tests that run in the background would pass on that Ctrl-C is ignored."
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder, before=heed)
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count('\n') >= rows):
         time.sleep(0.005)

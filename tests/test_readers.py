@@ -1,4 +1,4 @@
-"""Readers meet files that were cut, scratched or never theirs: they give the right data or `InputError`, never anything else."""
+"""Readers meet files that were cut, scratched or never theirs: they give the right data or `InputError`."""
 
 import json
 from dataclasses import asdict
@@ -36,7 +36,10 @@ def episodes(draw):
     "A few short episodes of tiny frames, with anything in them that the types allow."
     lengths = np.array(draw(st.lists(st.integers(1, 6), min_size=1, max_size=5)))
     n, size = int(lengths.sum()), draw(st.integers(1, 5))
-    column = lambda dtype, *shape: draw(arrays(dtype, (n, *shape)))
+
+    def column(dtype, *shape):
+        return draw(arrays(dtype, (n, *shape)))
+
     return Episodes(
         column(np.uint8, size, size, 3),
         column(np.int16),
@@ -54,7 +57,7 @@ def episodes(draw):
 
 
 def numbered(lengths):
-    "Episodes whose frames say where they stand: (row, episode, 0) in a single pixel; the action of each row is the row."
+    "Episodes whose frames say where they stand: (row, episode, 0) in one pixel; the action of each row is the row."
     lengths = np.array(lengths)
     n = lengths.sum()
     rows, owner = np.arange(n), np.repeat(np.arange(len(lengths)), lengths)
@@ -75,7 +78,10 @@ def numbered(lengths):
 
 
 def same(a, b):
-    equal = lambda x, y: x is y is None or (x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes())
+
+    def equal(x, y):
+        return x is y is None or (x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes())
+
     return (
         all(equal(getattr(a, k), getattr(b, k)) for k in (*ROWS, 'starts', 'lengths', 'slots'))
         and a.config == b.config
@@ -206,7 +212,7 @@ def test_splits_are_disjoint_whole_and_never_empty(n, val_split, seed):
     st.integers(0, 9),
 )
 def test_sequences_never_cross_the_end_of_an_episode(lengths, length, batch_size, shuffle, epoch):
-    "Each window is a stretch of consecutive rows of one episode; in order, every such stretch comes once; also after a split, where rows have gaps."
+    "Each stretch of consecutive rows of one episode comes once, in order; also after a split, where rows have gaps."
     eps, _ = split_episodes(numbered(lengths), 0.3)
     windows = [s + i for s, n in zip(eps.starts, eps.lengths) for i in range(n - length + 1)]
     assume(len(windows) >= batch_size)
