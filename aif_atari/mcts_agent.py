@@ -41,26 +41,19 @@ class ImaginationEnv:
         repeat=1,  # steps for which an action is held
         discount=1.0,  # of G, per step, while it is held
     ):
-        self.model, self.lv_q, self.prefer, self.generator, self.repeat, self.discount = (
-            model,
-            lv_q,
-            prefer or Preferences(),
-            torch.Generator().manual_seed(seed),
-            repeat,
-            discount,
-        )
+        self.model, self.lv_q, self.prefer = model, lv_q, prefer or Preferences()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.repeat, self.discount = repeat, discount
 
     def terms(self, mu, lv, logits) -> dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
-        c, out = (
-            self.prefer,
-            dict(risk=deep_neg_expected_utility(logits, (self.prefer.want_reward, self.prefer.want_loss))),
-        )
-        if c.state_information:
-            out['state_information'] = deep_state_info_gain(lv, self.lv_q)
-        if c.parameter_information:
+        c = self.prefer
+        out = dict(neg_expected_utility=deep_neg_expected_utility(logits, (c.reward_preference, c.loss_preference)))
+        if c.state_info_gain:
+            out['state_info_gain'] = deep_state_info_gain(lv, self.lv_q)
+        if c.param_info_gain:
             seen = torch.logaddexp(lv, self.lv_q)
-            out['parameter_information'] = deep_param_info_gain(mu, seen, logits, c.samples, self.generator)
+            out['param_info_gain'] = deep_param_info_gain(mu, seen, logits, c.samples, self.generator)
         return out
 
     @torch.no_grad()
@@ -70,7 +63,7 @@ class ImaginationEnv:
         h, mu, lv, logits = self.model(z, a, h)
         return (mu.mean(0), h), self.terms(mu, lv, logits), logits.sigmoid().mean(0)
 
-    def imagine_windows(self, state, a):
+    def imagine(self, state, a):
         "As `step`, over all steps for which the action is held."
         state, terms, p = self.step(state, a)
         counts, never = 1, 1 - p
@@ -80,13 +73,13 @@ class ImaginationEnv:
             terms, never = {k: v + counts * more[k] for k, v in terms.items()}, never * (1 - p)
         return state, terms, 1 - never
 
-    def weigh(self, terms) -> torch.Tensor:
-        "G: risk, minus what will be learned, each with its weight."
-        return sum((1 if k == 'risk' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
+    def expected_free_energy(self, terms) -> torch.Tensor:  # (B,) nats
+        "G: the negative expected utility, minus the information gains, each with its weight."
+        return sum((1 if k == 'neg_expected_utility' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
 
     def __call__(self, state, a):
         state, terms, p = self.imagine(state, a.to(state[0].device))
-        return state, self.weigh(terms).cpu().numpy(), (1 - p[:, 1]).cpu().numpy()
+        return state, self.expected_free_energy(terms).cpu().numpy(), (1 - p[:, 1]).cpu().numpy()
 
 # %% ../nbs/05_mcts_agent.ipynb #648c3263
 class HabitNetwork(nn.Module):
