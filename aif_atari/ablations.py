@@ -16,10 +16,11 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import torch
+from .renamed import read_result
 
 from .checkpoints import export_weights, use_bfloat16
 from .cli import command
-from .config import OneOf, Positive, Seed, check_bounds, part_of
+from .config import OneOf, Positive, Seed, check_bounds, from_dict, make_config
 from .core import check_folder, file_hash, one_of, provenance, read_json, write_json
 from .environments import CollectConfig, find_game
 from .episodes import load_episodes
@@ -27,8 +28,15 @@ from .object_labels import SCRIPTS, labels_of, play_with_labels
 from .object_recall import count_detections, object_recall, probe_latent, recall_table, reconstructor
 from .plotting import COLOURS, figure_style
 from .stats import interval_text, seed_interval
-from .train import TrainVAEConfig, episodes_of, make_optimiser, train_vae
-from .vae import VAE, VAEConfig, grid_config
+from aif_atari.train import (
+    PRODUCTION_COLLAGE,
+    PRODUCTION_TRAINING,
+    TrainVAEConfig,
+    episodes_of,
+    make_optimiser,
+    train_vae,
+)
+from .vae import VAE, grid_settings
 
 # %% ../nbs/03b_ablations.ipynb #f3baa02e
 _games = dict(num_episodes=100, hold=8, settle=-1)

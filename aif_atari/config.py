@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
-           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'RENAMED_VALUES', 'RENAMED_RESULT_KEYS', 'Bounds', 'OneOf',
-           'IsDataclass', 'setting_rules', 'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths',
-           'setting_names', 'short_name', 'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict',
-           'read_result']
+           'Share', 'Seed', 'BaseSeed', 'Switch', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules', 'field_docs',
+           'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name', 'did_you_mean',
+           'check_type', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
 import ast
@@ -19,13 +18,14 @@ from difflib import get_close_matches
 from functools import cache
 from inspect import getsource
 from io import StringIO
-from pathlib import Path
 from textwrap import dedent
 from tokenize import COMMENT, generate_tokens
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
 
-from .core import InputError, check, read_json
+from .renamed import RENAMED, RENAMED_VALUES
+
+from .core import InputError, check
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
@@ -370,63 +370,6 @@ def check_bounds(
             raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
 
 # %% ../nbs/config.ipynb #c0f1a037
-# Name of a configuration, or * for all -> {old name: new name, as `make_config` takes it}. None instead of a new name
-# says that the setting no longer exists and that its value is dropped.
-RENAMED: dict[str, dict[str, str | None]] = {
-    'VAEConfig': {'focus': 'foreground_weight'},
-    'TransitionConfig': {'members': 'ensemble_size', 'rare': 'rarity_exponent'},
-    'WindowConfig': {
-        'hard': 'prioritized_fraction',
-        'short': 'curriculum_short_epochs',
-        'grow': 'curriculum_grow_epochs',
-    },
-    'SearchConfig': {'exploration': 'c_puct'},
-    'Preferences': {
-        'want_reward': 'reward_preference',
-        'want_loss': 'loss_preference',
-        'risk': 'neg_expected_utility',
-        'state_information': 'state_info_gain',
-        'parameter_information': 'param_info_gain',
-    },
-    'AgentConfig': {'omega': 'action_precision', 'horizon': 'plan_horizon'},
-    'ImaginationConfig': {
-        'habit_steps': 'updates_first',
-        'habit_more': 'updates_later',
-        'habit_last': 'updates_last',
-        'starts': 'num_rollouts',
-        'dream': 'horizon',
-        'trace': 'lambda_',
-        'passes': 'update_epochs',
-        'minibatch': 'minibatch_size',
-        'clip': 'clip_coef',
-        'entropy': 'ent_coef',
-        'from_search': 'search_coef',
-        'habit_lr': 'policy_lr',
-    },
-    'ReplayConfig': {
-        'replay': 'replay_ratio',
-        'replay_batch': 'replay_batch_size',
-        'follow': 'tau',
-        'value_lr': 'q_lr',
-    },
-    'RoundConfig': {
-        'budget': 'total_timesteps',
-        'recent': 'recent_steps',
-        'vae_more': 'vae_epochs_later',
-        'model_epochs': 'transition_epochs',
-        'model_more': 'transition_epochs_later',
-        'model_last': 'transition_epochs_last',
-        'model_steps': 'transition_steps',
-        'model_ahead': 'transition_horizon',
-        'model_batch': 'transition_batch_size',
-        'hard': 'prioritized_fraction',
-    },
-}
-
-# Name of a setting -> {old value: new value}
-RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imagination', 'play': 'replay'}}
-
-
 def _old_names(
     config: type[IsDataclass],  # whose table is wanted
     renamed: Mapping[str, Mapping[str, str | None]],  # as `RENAMED`
@@ -454,8 +397,8 @@ def _translate(
         new = name if name in current else old_names.get(name, name)
         if new is not None:
             nested = new in parts and isinstance(value, Mapping)
-            value_names = RENAMED_VALUES.get(new.rpartition('.')[2], {}) if isinstance(value, str) else {}
-            plain = value_names.get(value, value) if value_names else value
+            new_values = RENAMED_VALUES.get(new.rpartition('.')[2], {})
+            plain = new_values.get(value, value) if isinstance(value, str) else value
             translated[new] = _translate(parts[new], value, renamed) if nested else plain
     return translated
 
@@ -470,31 +413,3 @@ def from_dict(
     "A configuration from a stored dict. Raise `InputError` for an unknown key or a value of another type."
     stored = {name: value for name, value in d.items() if name not in ignore}
     return make_config(config, _translate(config, stored, RENAMED if renamed is None else renamed), base)
-
-# %% ../nbs/config.ipynb #fbe9dff7
-RENAMED_RESULT_KEYS = {
-    'accuracy': 'within_tolerance',
-    'accuracy_interval': 'within_tolerance_interval',
-    'arms': 'conditions',
-    'bare': 'no_habit_no_critic',
-    'doubt': 'predictive_variance',
-    'parameter_information': 'param_info_gain',
-    'risk': 'neg_expected_utility',
-    'state_information': 'state_info_gain',
-}
-
-
-def _with_new_keys(
-    result: Any,  # what JSON holds
-) -> Any:
-    "The same with today's names for keys, at any depth."
-    if isinstance(result, dict):
-        return {RENAMED_RESULT_KEYS.get(k, k): _with_new_keys(v) for k, v in result.items()}
-    return [_with_new_keys(v) for v in result] if isinstance(result, list) else result
-
-
-def read_result(
-    path: str | Path,  # a JSON file that a command wrote
-) -> dict:
-    "A result, with today's names for its keys. Raise `InputError` as `read_json` does."
-    return _with_new_keys(read_json(path, 'result'))

@@ -18,10 +18,11 @@ from typing import Literal
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from .renamed import read_result
 
 from .checkpoints import export_weights, pretrained_path
 from .cli import command
-from .config import Count, Natural, Seed, check_bounds, read_result
+from .config import Count, Natural, Seed, check_bounds
 from .core import check, check_folder, file_hash, provenance, write_bytes, write_json, write_text
 from .data import play
 from .environments import find_game

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .checkpoints import use_bfloat16
-from .config import Bounds, Switch, check_bounds, part_of
+from .config import Bounds, Switch, check_bounds, part
 from .core import check
 from .episodes import to_float
 from aif_atari.expected_free_energy import (
@@ -42,13 +42,14 @@ class ImaginationEnv:
         discount=1.0,  # of G, per step, while it is held
     ):
         self.model, self.lv_q, self.prefer = model, lv_q, prefer or Preferences()
-        self.generator = torch.Generator().manual_seed(seed)
         self.repeat, self.discount = repeat, discount
+        self.generator = torch.Generator().manual_seed(seed)
 
     def terms(self, mu, lv, logits) -> dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
         c = self.prefer
-        out = dict(neg_expected_utility=deep_neg_expected_utility(logits, (c.reward_preference, c.loss_preference)))
+        wanted = c.reward_preference, c.loss_preference
+        out = dict(neg_expected_utility=deep_neg_expected_utility(logits, wanted))
         if c.state_info_gain:
             out['state_info_gain'] = deep_state_info_gain(lv, self.lv_q)
         if c.param_info_gain:
@@ -73,8 +74,8 @@ class ImaginationEnv:
             terms, never = {k: v + counts * more[k] for k, v in terms.items()}, never * (1 - p)
         return state, terms, 1 - never
 
-    def expected_free_energy(self, terms) -> torch.Tensor:  # (B,) nats
-        "G: the negative expected utility, minus the information gains, each with its weight."
+    def expected_free_energy(self, terms) -> torch.Tensor:
+        "G: minus the expected utility, minus the information gains, each with its weight."
         return sum((1 if k == 'neg_expected_utility' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
 
     def __call__(self, state, a):
@@ -128,14 +129,16 @@ ActionPrecision = Annotated[float, Bounds(above=0, finite=False)]
 
 
 @dataclass
-class AgentConfig(SearchConfig, Preferences):
+class AgentConfig:
+    search: SearchConfig = part(SearchConfig)  # the tree search
+    preferences: Preferences = part(Preferences)  # what is preferred, and how the terms of G are weighed
     # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one
     # step and what the critic expects after it; or policies: the least G of holding an action for a while
     choose_by: ChooseBy = 'posterior'
-    horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
+    plan_horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
     hold_actions: str = ''  # numbers of the actions that policies hold, separated by commas; by default all
     # precision over actions; infinite takes the best, 1 samples in proportion
-    omega: ActionPrecision = math.inf
+    action_precision: ActionPrecision = math.inf
     repeat: Annotated[int, Bounds(1, 100)] = 1  # frames for which an action is held
     # let the habit be the prior of the search, and go on where policies stop to hold; else every action alike, and
     # action 0
@@ -146,11 +149,15 @@ class AgentConfig(SearchConfig, Preferences):
 # %% ../nbs/05_mcts_agent.ipynb #ff94d9fa
 def sharpen(
     weights,  # (E, A), not negative
-    omega,  # precision, above 0
+    precision,  # alpha, above 0
 ) -> np.ndarray:  # (E, A) probabilities
-    "Probabilities in proportion to `weights` to the power of omega."
+    "Probabilities in proportion to `weights` to the power of the precision."
     best = weights == weights.max(1, keepdims=True)
-    w = (np.cumsum(best, 1) == 1) * best if math.isinf(omega) else (weights / weights.max(1, keepdims=True)) ** omega
+    w = (
+        (np.cumsum(best, 1) == 1) * best
+        if math.isinf(precision)
+        else (weights / weights.max(1, keepdims=True)) ** precision
+    )
     return w / w.sum(1, keepdims=True)
 
 # %% ../nbs/05_mcts_agent.ipynb #97463b74
@@ -168,16 +175,11 @@ class MCTSAgent:
     ):
         self.cfg = cfg or AgentConfig()
         check_agent(self.cfg, model.cfg.num_actions)
-        self.vae, self.model, self.habit, self.world, self.rng = (
-            vae,
-            model,
-            habit,
-            ImaginationEnv(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount),
-            np.random.default_rng(seed),
-        )
-        self.plan = replace(
-            part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat
-        )  # per decision
+        self.vae, self.model, self.habit = vae, model, habit
+        gamma, repeat = self.cfg.search.discount, self.cfg.repeat
+        self.world = ImaginationEnv(model, lv_q, self.cfg.preferences, seed, repeat, gamma)
+        self.plan = replace(self.cfg.search, discount=gamma**repeat)  # per decision
+        self.rng = np.random.default_rng(seed)
         self.device, self.fresh = model.scale.device, None
 
     @torch.no_grad()
@@ -206,7 +208,7 @@ class MCTSAgent:
         )
 
     def weights(self, state) -> np.ndarray:  # (n, A)
-        "What speaks for each action, before omega: probabilities, or visits."
+        "What speaks for each action, before the precision: probabilities, or visits."
         A = self.model.cfg.num_actions
         if self.cfg.choose_by == 'habit':
             return self.habit.evaluate(state)[0]
@@ -231,7 +233,7 @@ class MCTSAgent:
             else None,
         )
         G = evaluate_policies(
-            self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]
+            self.world, state, actions, self.cfg.plan_horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]
         ).min(2)
         w = np.zeros((len(G), self.model.cfg.num_actions))
         w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
@@ -258,7 +260,7 @@ class MCTSAgent:
         if now.all():
             self.share = np.zeros((len(now), w.shape[1]))
         self.share[now] = w / w.sum(1, keepdims=True)
-        self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.omega)]
+        self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.action_precision)]
 
     def observe_step(self, actions, fresh):
         "Take in what was done, and which games begin anew with the next frame."

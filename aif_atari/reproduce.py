@@ -13,16 +13,17 @@ import html
 import json
 import re
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
+from .renamed import read_result
 
 from .checkpoints import find_device, pretrained_path
 from .cli import command
-from .config import OneOf, check_bounds
+from .config import OneOf, check_bounds, make_config
 from .core import InputError, check, check_folder, file_hash, provenance, read_json, write_json, write_text
 from .data import play
 from .environments import CollectConfig, find_game
@@ -31,27 +32,30 @@ from .eval import EvalVAEConfig, evaluate_vae
 from .play_animation import PlayConfig, play_games
 from .plotting import gif_bytes
 from .rgm_figures import FIGURES, make_figure
-from .train import TrainVAEConfig, train_vae
-from .vae import VAE, load_vae
+from .train import TrainVAEConfig, load_vae, train_vae
+from .vae import VAE
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
 def quick() -> TrainVAEConfig:
     "Small enough to wait for, large enough to watch it learn: 30 episodes, 12 epochs."
-    return TrainVAEConfig(num_episodes=30, epochs=12)
+    return make_config(TrainVAEConfig, num_episodes=30, epochs=12)
 
 
 def founding_quick() -> TrainVAEConfig:
     "The founding project's quick run: 5 episodes, 10 epochs."
-    return TrainVAEConfig(num_episodes=5, epochs=10)
+    return make_config(TrainVAEConfig, num_episodes=5, epochs=10)
 
 
 def full() -> TrainVAEConfig:
     "The founding project's full run: 100 episodes, 100 epochs; sixteen games at once, as in the committed result."
-    return TrainVAEConfig(num_episodes=100, epochs=100, num_envs=16)
+    return make_config(TrainVAEConfig, num_episodes=100, epochs=100, num_envs=16)
 
 
 PRESETS = dict(quick=quick, founding_quick=founding_quick, full=full)
-FOUNDING = {'quick run': dict(mse=0.000839, psnr=30.76, within_tolerance=0.9899), 'full run': dict(psnr=34.41, within_tolerance=0.9952)}
+FOUNDING = {
+    'quick run': dict(mse=0.000839, psnr=30.76, within_tolerance=0.9899),
+    'full run': dict(psnr=34.41, within_tolerance=0.9952),
+}
 
 # %% ../nbs/reproduce.ipynb #131a6b7e
 @dataclass
@@ -71,17 +75,14 @@ def run_seed(
 ) -> dict:  # results, minutes, the held-out error of each epoch, and the run folder
     "Train and evaluate one VAE, reusing what is done."
     vae, log = train_vae(cfg)
-    folder, want = (
-        Path(cfg.output_dir),
-        EvalVAEConfig(
-            env_name=cfg.env_name, model_path=str(Path(cfg.output_dir) / 'final_model.pt'), device=cfg.device
-        ),
-    )
+    folder, env_name = Path(cfg.output_dir), cfg.collect.env_name
+    own = dict(model_path=str(folder / 'final_model.pt'), device=cfg.train.device)
+    want = make_config(EvalVAEConfig, own, env_name=env_name)
     file = folder / 'evaluation' / 'metrics.json'
     old = read_json(file, 'evaluation') if file.exists() else {}
-    if old.get('sha256') == file_hash(want.model_path) and old.get('seed') == want.seed:
+    if old.get('sha256') == file_hash(want.model_path) and old.get('seed') == want.collect.seed:
         print(f'Using the evaluation in {file}.')
-        results = old['results']
+        results = read_result(file)['results']
     else:
         results = evaluate_vae(want)
     return dict(
@@ -162,11 +163,12 @@ def agent_plays(
     "A game of the agent that ships, reusing what is done."
     name = find_game(env_name)[1]
     try:
-        path = pretrained_path(name, 'Mind')
+        path = pretrained_path(name, 'Agent')
     except InputError:
         print(f'No trained agent ships for {env_name}, so none plays here.')
         return None
-    folder, cfg = Path(folder), PlayConfig(pretrained=name, output_dir=str(folder), **changes)
+    folder = Path(folder)
+    cfg = make_config(PlayConfig, dict(pretrained=name, output_dir=str(folder)) | changes)
     file = folder / 'play.json'
     old = read_json(file, 'game') if file.exists() else {}
     if (
@@ -267,15 +269,8 @@ def reproduce(cfg):
         check_folder(cfg.results_dir)
     for seed in cfg.seeds.split(','):
         print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
-        runs[seed] = run_seed(
-            replace(
-                PRESETS[cfg.preset](),
-                env_name=cfg.env_name,
-                seed=int(seed),
-                device=cfg.device,
-                output_dir=str(out / f'seed_{seed}'),
-            )
-        )
+        own = dict(env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out / f'seed_{seed}'))
+        runs[seed] = run_seed(make_config(TrainVAEConfig, own, PRESETS[cfg.preset]()))
     write_report(out / 'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out / 'agent'))
     if cfg.results_dir:
         kept = {s: {k: v for k, v in r.items() if k != 'folder'} for s, r in runs.items()}

@@ -17,11 +17,11 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 
-from .active_learning import TrainAgentConfig, train_transition_round, train_vae_round
-from .agent import Agent
+from .active_learning import train_transition_round, train_vae_round
+from .agent import Agent, TrainAgentConfig
 from .beliefs import encode_episodes
 from .cli import command
-from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds
+from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds, make_config
 from .core import check, check_folder, provenance, write_json
 from .data import play
 from .environments import CollectConfig, area_weights, find_game
@@ -31,7 +31,8 @@ from .policy_imagination import train_policy_in_imagination
 from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
 from .rgm_figures import grown
 from .rgm_play import DirichletRGM, advance, any_path, downward, expected_frames, posterior, upward
-from .vae import VAE, load_pretrained
+from .train import load_pretrained
+from .vae import VAE
 
 # %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(
@@ -267,7 +268,7 @@ class ToyPixels:
         self.env, self.steps_made = ToyGames(name, n), 0
 
     def _seen(self):
-        return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
+        return small_screens(self.env.game, self.env.game.screens(self.env.s)), np.zeros(self.env.num_envs, int)
 
     def reset(self, seeds):
         self.env.reset(seed=int(seeds[0]))
@@ -321,7 +322,7 @@ class VersusConfig:
     frames: Count = 24576  # of random play, for the arm seen
     updates: Count = 1900  # batches of 64 frames for the VAE
     model_epochs: Count = 12  # of 120 batches, for the transition model
-    habit_steps: Count = 300  # batches of dreams
+    habit_updates: Count = 300  # batches of imagined rollouts
     games: Annotated[int, Bounds(1, 256)] = 4  # to play
     steps: Count = 512  # frames of each
     seed: BaseSeed = 0  # of play, training and the games
@@ -330,14 +331,8 @@ class VersusConfig:
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2
 def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     "Teach eyes, imagination and habit on play of a toy game: the mind, and the core-seconds of each part."
-    train = TrainAgentConfig(
-        env_name=name.title(),
-        seed=cfg.seed,
-        model_steps=120,
-        habit_steps=cfg.habit_steps,
-        fire_lives=False,
-        output_dir=str(folder),
-    )
+    settings = dict(env_name=name.title(), seed=cfg.seed, transition_steps=120, fire_lives=False)
+    train = make_config(TrainAgentConfig, settings, output_dir=str(folder))
     seconds, tick = {}, time.process_time()
 
     def lap(part):
@@ -352,8 +347,10 @@ def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     lap('imagination')
     torch.manual_seed(cfg.seed)
     habit, lv_q = HabitNetwork(model), beliefs.lv.mean(0)
+    act, gamma = train.act, train.act.search.discount
+    world = ImaginationEnv(model, lv_q, act.preferences, cfg.seed)
     train_policy_in_imagination(
-        ImaginationEnv(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False
+        world, habit, beliefs, train.imagination, cfg.habit_updates, gamma, cfg.seed, progress=False
     )
     lap('habit')
     return Agent(vae, model, habit, lv_q).eval(), seconds
@@ -369,7 +366,7 @@ def run_versus(cfg: VersusConfig) -> dict:
     out = check_folder(cfg.output_dir)
     eps = (
         selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0])
-        if cfg.arm == 'selected'
+        if cfg.condition == 'selected'
         else toy_play(cfg.game, max(2, cfg.frames // 512), 512, cfg.seed)
     )
     with TemporaryDirectory() as folder:
@@ -390,12 +387,12 @@ def run_versus(cfg: VersusConfig) -> dict:
         )
         print(
             cfg.game,
-            cfg.arm,
+            cfg.condition,
             choose_by,
             [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']],
             flush=True,
         )
-    write_json(out / f'rgm_versus_{cfg.game}_{cfg.arm}_{cfg.seed}.json', result | provenance())
+    write_json(out / f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json', result | provenance())
     return result
 
 

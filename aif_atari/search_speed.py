@@ -69,7 +69,7 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None) -> Node:
         low, high = min(values), max(values)
         node, path = top, []
         while True:
-            a = node.best(cfg.exploration, low, high)
+            a = node.best(cfg.c_puct, low, high)
             path.append((node, a))
             if a not in node.children or node.children[a].continue_prob == 0:
                 break
@@ -104,7 +104,7 @@ def jax_world(
     }
     linear = lambda x, name: x @ w[f'{name}.weight'].T + w[f'{name}.bias']
     mlp = lambda x, name, i=0, j=2: linear(jax.nn.relu(linear(x, f'{name}.{i}')), f'{name}.{j}')
-    A, M, centre, scale = model.cfg.num_actions, model.cfg.members, w['model.centre'], w['model.scale']
+    A, M, centre, scale = model.cfg.num_actions, model.cfg.ensemble_size, w['model.centre'], w['model.scale']
 
     def step(state, a):
         z, h = state
@@ -120,7 +120,7 @@ def jax_world(
         )
         return (
             (z, h),
-            -(p[:, 0] * prefer.want_reward + p[:, 1] * prefer.want_loss) * prefer.risk,
+            -(p[:, 0] * prefer.reward_preference + p[:, 1] * prefer.loss_preference) * prefer.neg_expected_utility,
             1 - p[:, 1],
             linear(f, 'habit.policy'),
             linear(f, 'habit.critic')[:, 0],

@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -439,5 +439,5 @@ def production_vae_config(
     **settings: Any,  # what else is to differ, by the names of `make_config`
 ) -> TrainVAEConfig:
     "How the agent's VAE is trained."
-    base = TrainVAEConfig(vae=vae, collage=PRODUCTION_COLLAGE)
+    base = TrainVAEConfig(vae=replace(vae), collage=PRODUCTION_COLLAGE)
     return make_config(TrainVAEConfig, PRODUCTION_TRAINING | settings, base)

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-from .checkpoints import load_model, pretrained_path
-from .config import Bounds, Natural, NonNegative, OneOf, Positive, Size, check_bounds, from_dict
+from .config import Bounds, Natural, NonNegative, OneOf, Positive, Size, check_bounds
 from .core import check
 from .episodes import to_float
 from .likelihoods import LATENTS, LIKELIHOODS
@@ -35,7 +34,9 @@ class VAEConfig:
     width: Size = 32  # channels of the first convolution
     likelihood: Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
     precision: Positive = 1.0  # weight of the inaccuracy against the complexity; 1 is the free energy
-    foreground_weight: NonNegative = 0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
+    foreground_weight: NonNegative = (
+        0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
+    )
     kl_warmup: Natural = 0  # steps over which the complexity comes into force
     lv_start: Annotated[float, Bounds(-20, 20)] = 0.0  # log-variance of the posterior before training
     # where training starts: pca (the best linear model), mean (the mean frame) or random
@@ -288,7 +289,11 @@ def free_energy(
     if self.training:
         self.var.lerp_(mse, 0.02)
         self.steps += 1
-    weight = ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.foreground_weight).add_(1) if self.cfg.foreground_weight else None
+    weight = (
+        ((o - self.mean_frame).abs() > 0.1).float().mul_(self.cfg.foreground_weight).add_(1)
+        if self.cfg.foreground_weight
+        else None
+    )
     nll = self.likelihood.nll(out, o, mse + 1e-8 if var is None else var, weight).mean()
     kl = self.latent.kl(mu, lv).sum(1).mean()
     beta = (self.steps / self.cfg.kl_warmup).clamp(max=1) if self.cfg.kl_warmup else 1
