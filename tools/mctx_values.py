@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Visits at the root as mctx's `muzero_policy` makes them, on fixed random problems.
 
-They are the golden values that chapter 05's search is tested against. mctx needs an environment of its own:
+They are the golden values that `tree_search` is tested against. mctx needs an environment of its own:
 
     python3 -m venv /tmp/mctx && /tmp/mctx/bin/pip install mctx==0.0.71
     JAX_ENABLE_X64=1 /tmp/mctx/bin/python tools/mctx_values.py results/mctx.json

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Expected free energy as pymdp computes it, on fixed small problems.
 
-These are the golden values that chapter 05 is tested against. pymdp needs an environment of its own:
+These are the golden values that `expected_free_energy` is tested against. pymdp needs an environment of its own:
 
     python3 -m venv /tmp/pymdp && /tmp/pymdp/bin/pip install inferactively-pymdp==1.0.4
     JAX_ENABLE_X64=1 /tmp/pymdp/bin/python tools/pymdp_values.py results/pymdp.json
@@ -56,10 +56,10 @@ def param_info_gain(p):
 def values(p):
     "A problem's G and its terms: utility and information about states along the plan, and about parameters."
     return dict(
-        risk=expected_free_energy(p, use_states_info_gain=False),
-        minus_state_information=expected_free_energy(p, use_utility=False),
+        neg_expected_utility=expected_free_energy(p, use_states_info_gain=False),
+        neg_state_info_gain=expected_free_energy(p, use_utility=False),
         G=expected_free_energy(p),
-        parameter_information=param_info_gain(p),
+        param_info_gain=param_info_gain(p),
     )
 
 
