@@ -179,7 +179,7 @@ def play(
             bar.update((min(games.steps_made, enough) if enough else len(table.writer.lengths)) - bar.n)
             table.forget(t)
             new_life = (lives_next < lives) | (table.begun == t + 1)
-            if hasattr(policy, 'told'):
+            if hasattr(policy, 'observe_step'):
                 policy.observe_step(actions, table.begun == t + 1)
             if over or not table.running.any():
                 break
