@@ -20,7 +20,7 @@ from .cli import command
 from .config import from_dict
 from .core import check, check_folder
 from .environments import CollectConfig, check_collect, chosen_actions, find_game, open_games, settle_steps
-from .episodes import _PER_FRAME, Episodes
+from .episodes import ROW_DTYPES, Episodes
 from .plotting import png_bytes
 
 # %% ../nbs/00_data.ipynb #ad351673
@@ -73,7 +73,7 @@ class _Writer:
         shapes = dict(frames=(size, size, 3), actions=(), rewards=(), terminated=(), truncated=(), lives=()) | (
             dict(ram=(128,)) if ram else {}
         )
-        self.arrays = {k: np.empty((0, *s), _PER_FRAME[k]) for k, s in shapes.items()}
+        self.arrays = {k: np.empty((0, *s), ROW_DTYPES[k]) for k, s in shapes.items()}
         self.lengths, self.waiting = [], {}
 
     def add(self, i, rows):
