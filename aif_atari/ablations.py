@@ -8,32 +8,58 @@ __all__ = ['VARIANTS', 'aif_ablations', 'CELL_MEASURES', 'MARKS', 'AblationConfi
            'plot_recall_in_time']
 
 # %% ../nbs/03b_ablations.ipynb #a347a12e
-import math
-import time
-from dataclasses import asdict, dataclass
+from .checkpoints import export_weights
+from .checkpoints import use_bfloat16
+from .cli import command
+from .config import OneOf
+from .config import Positive
+from .config import Seed
+from .config import check_bounds
+from .config import from_dict
+from .config import make_config
+from .core import check_folder
+from .core import file_hash
+from .core import one_of
+from .core import provenance
+from .core import read_json
+from .core import write_json
+from .environments import CollectConfig
+from .environments import find_game
+from .episodes import load_episodes
+from .object_labels import SCRIPTS
+from .object_labels import labels_of
+from .object_labels import play_with_labels
+from .object_recall import count_detections
+from .object_recall import object_recall
+from .object_recall import probe_latent
+from .object_recall import recall_table
+from .object_recall import reconstructor
+from .plotting import COLOURS
+from .plotting import figure_style
+from .renamed import read_result
+from .stats import interval_text
+from .stats import seed_interval
+from .train import PRODUCTION_COLLAGE
+from .train import PRODUCTION_TRAINING
+from .train import TrainVAEConfig
+from .train import episodes_of
+from .train import make_optimiser
+from .train import train_vae
+from .vae import VAE
+from .vae import grid_settings
+from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
+import math
 import matplotlib.pyplot as plt
+import time
 import torch
-
-from .checkpoints import export_weights, use_bfloat16
-from .cli import command
-from .config import OneOf, Positive, Seed, check_bounds, part_of
-from .core import check_folder, file_hash, one_of, provenance, read_json, write_json
-from .environments import CollectConfig, find_game
-from .episodes import load_episodes
-from .object_labels import SCRIPTS, labels_of, play_with_labels
-from .object_recall import count_detections, object_recall, probe_latent, recall_table, reconstructor
-from .plotting import COLOURS, figure_style
-from .stats import interval_text, seed_interval
-from .train import TrainVAEConfig, episodes_of, make_optimiser, train_vae
-from .vae import VAE, VAEConfig, grid_config
 
 # %% ../nbs/03b_ablations.ipynb #f3baa02e
 _games = dict(num_episodes=100, hold=8, settle=-1)
-_grid = _games | asdict(grid_config())
-_default = _grid | dict(collage=0.1)
+_grid = _games | grid_settings()
+_default = _grid | dict(collage=PRODUCTION_COLLAGE)
 VARIANTS = dict(
     founding=('vector of 32, sigmoid and squared error, random start', _games | dict(likelihood='mse', start='random')),
     sigma=('vector of 32, Gaussian with the optimal variance, linear start', _games),
@@ -75,30 +101,18 @@ class AblationConfig:
     env_name: str = 'Breakout'  # the game
     seed: Seed = 0  # of play and training
     core_minutes: Positive = 10.0  # computing time for training, summed over cores
-    output_dir: str = 'outputs/remedies'  # run folders; the same command again goes on where it stopped
+    output_dir: str = 'outputs/ablations'  # run folders; the same command again goes on where it stopped
     results_dir: str = ''  # where to write the cell's numbers as JSON; nowhere by default
-    ship_dir: str = ''  # where to write the weights for shipping; nowhere by default
+    export_dir: str = ''  # where to export the weights to; nowhere by default
 
 # %% ../nbs/03b_ablations.ipynb #f4932757
 def variant_config(cfg: AblationConfig, epochs=1) -> TrainVAEConfig:
     "The training configuration of one cell. Pong's games are five times as long, so it gets a fifth as many."
     changes = VARIANTS[one_of(cfg.variant, list(VARIANTS), 'variant')][1]
     games = changes.get('num_episodes', 100) // (5 if find_game(cfg.env_name)[1] == 'pong' else 1)
-    return TrainVAEConfig(
-        **(
-            changes
-            | dict(
-                env_name=cfg.env_name,
-                num_episodes=games,
-                seed=cfg.seed,
-                batch_size=64,
-                lr=2e-3,
-                epochs=epochs,
-                checkpoint_freq=1000,
-                output_dir=f'{cfg.output_dir}/{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}',
-            )
-        )
-    )
+    folder = f'{cfg.output_dir}/{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}'
+    own = dict(env_name=cfg.env_name, num_episodes=games, seed=cfg.seed, epochs=epochs, output_dir=folder)
+    return make_config(TrainVAEConfig, changes | PRODUCTION_TRAINING | own)
 
 # %% ../nbs/03b_ablations.ipynb #0e160361
 def epochs_within(
@@ -108,14 +122,13 @@ def epochs_within(
     steps=30,  # to time
 ) -> int:  # at least 1
     "How many epochs of training fit into the budget on this machine."
-    o, vae = (
-        torch.rand(cfg.batch_size, 3 * cfg.context, cfg.frame_size, cfg.frame_size),
-        VAE(part_of(VAEConfig, cfg)).train(),
-    )
-    opt, _ = make_optimiser(vae, cfg, steps)
+    size = cfg.vae.frame_size
+    o = torch.rand(cfg.train.batch_size, 3 * cfg.vae.context, size, size)
+    vae = VAE(cfg.vae).train()
+    opt, _ = make_optimiser(vae, cfg.train, steps)
 
     def step():
-        with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.mixed_precision, 'cpu')):
+        with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.train.mixed_precision, 'cpu')):
             F = vae.free_energy(o.contiguous(memory_format=torch.channels_last))['F']
         opt.zero_grad()
         F.backward()
@@ -126,7 +139,7 @@ def epochs_within(
     start = time.process_time()
     for _ in range(steps):
         step()
-    return max(1, int(60 * core_minutes / ((time.process_time() - start) / steps * (frames // cfg.batch_size))))
+    return max(1, int(60 * core_minutes / ((time.process_time() - start) / steps * (frames // cfg.train.batch_size))))
 
 # %% ../nbs/03b_ablations.ipynb #5f79a9a1
 def games_for(
@@ -155,23 +168,23 @@ def _look(vae, eps):
 
 def train_cell(cfg: AblationConfig) -> dict:  # what the cell's JSON holds
     "Train and measure one variant with one seed; resumable."
-    folder = Path(variant_config(cfg).output_dir)
-    games = games_for(cfg.env_name, check_folder(cfg.output_dir))
-    done = read_json(folder / 'config.json', 'run configuration') if (folder / 'config.json').exists() else None
     run = variant_config(cfg)
-    eps = episodes_of(check_folder(folder), part_of(CollectConfig, run))
-    run.epochs = done['epochs'] if done else epochs_within(run, round(0.9 * eps.num_frames), cfg.core_minutes)
-    curve, start = (
-        read_json(folder / 'curve.json') if (folder / 'curve.json').exists() else dict(rows=[]),
-        time.process_time(),
-    )
+    folder = check_folder(run.output_dir)
+    games = games_for(cfg.env_name, check_folder(cfg.output_dir))
+    eps = episodes_of(folder, run.collect)
+    stored, file = folder / 'config.json', folder / 'curve.json'
+    if stored.exists():
+        run.train.epochs = from_dict(TrainVAEConfig, read_json(stored, 'run configuration')).train.epochs
+    else:
+        run.train.epochs = epochs_within(run, round(0.9 * eps.num_frames), cfg.core_minutes)
+    curve, epochs = read_json(file) if file.exists() else dict(rows=[]), run.train.epochs
 
     def on_epoch(vae, log):
-        if len(log) == 1 or len(log) % max(1, run.epochs // 12) == 0 or len(log) == run.epochs:
+        if len(log) == 1 or len(log) % max(1, epochs // 12) == 0 or len(log) == epochs:
             curve['rows'] = [r for r in curve['rows'] if r['epoch'] < len(log)] + [
                 dict(epoch=len(log), seconds=round(sum(r['seconds'] for r in log), 1), **_look(vae, games['fresh']))
             ]
-            write_json(folder / 'curve.json', curve)
+            write_json(file, curve)
 
     vae, log = train_vae(run, on_epoch)
     vae.eval()
@@ -182,7 +195,7 @@ def train_cell(cfg: AblationConfig) -> dict:  # what the cell's JSON holds
         env_name=cfg.env_name,
         seed=cfg.seed,
         core_minutes=cfg.core_minutes,
-        epochs=run.epochs,
+        epochs=epochs,
         threads=torch.get_num_threads(),
         seconds=round(sum(r['seconds'] for r in log), 1),
         frames=eps.num_frames,
@@ -219,15 +232,15 @@ def run_ablation(cfg):
     name = f"{find_game(cfg.env_name)[1]}_{cfg.variant}_{cfg.seed}"
     if cfg.results_dir:
         write_json(Path(cfg.results_dir) / f'{name}.json', cell)
-    if cfg.ship_dir:
+    if cfg.export_dir:
         export_weights(
-            Path(cell['settings']['output_dir']) / 'final_model.pt', find_game(cfg.env_name)[1], 'VAE', cfg.ship_dir
+            Path(cell['settings']['output_dir']) / 'final_model.pt', find_game(cfg.env_name)[1], 'VAE', cfg.export_dir
         )
     print(cell_table(cell))
     return cell
 
 
-aif_ablations = command(AblationConfig, 'aif_remedies')(run_ablation)
+aif_ablations = command(AblationConfig, 'aif_ablations')(run_ablation)
 
 # %% ../nbs/03b_ablations.ipynb #b2a23475
 def load_cells(
@@ -239,7 +252,7 @@ def load_cells(
     return {
         v: cells
         for v in VARIANTS
-        if (cells := [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
+        if (cells := [read_result(f) for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
     }
 
 

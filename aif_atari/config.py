@@ -4,26 +4,43 @@
 
 # %% auto #0
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
-           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules',
-           'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name',
-           'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict', 'part_of']
+           'Share', 'Seed', 'BaseSeed', 'Switch', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules', 'field_docs',
+           'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name', 'did_you_mean',
+           'check_type', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
-import ast
-import linecache
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, field, fields, is_dataclass
+from .core import InputError
+from .core import check
+from .renamed import RENAMED
+from .renamed import RENAMED_VALUES
+from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import field
+from dataclasses import fields
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from inspect import getsource
 from io import StringIO
 from textwrap import dedent
-from tokenize import COMMENT, generate_tokens
-from types import MappingProxyType, NoneType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
-
-from .core import InputError, check
+from tokenize import COMMENT
+from tokenize import generate_tokens
+from types import MappingProxyType
+from types import NoneType
+from typing import Annotated
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from typing import NamedTuple
+from typing import Protocol
+from typing import TypeVar
+from typing import cast
+from typing import get_args
+from typing import get_origin
+import ast
+import linecache
+import math
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
@@ -368,14 +385,6 @@ def check_bounds(
             raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
 
 # %% ../nbs/config.ipynb #c0f1a037
-# Name of a configuration, or * for all -> {old name: new name, as `make_config` takes it}. None instead of a new name
-# says that the setting no longer exists and that its value is dropped.
-RENAMED: dict[str, dict[str, str | None]] = {
-    '*': {'omega': 'action_precision'},
-    'VAEConfig': {'focus': 'foreground_weight'},
-}
-
-
 def _old_names(
     config: type[IsDataclass],  # whose table is wanted
     renamed: Mapping[str, Mapping[str, str | None]],  # as `RENAMED`
@@ -403,7 +412,9 @@ def _translate(
         new = name if name in current else old_names.get(name, name)
         if new is not None:
             nested = new in parts and isinstance(value, Mapping)
-            translated[new] = _translate(parts[new], value, renamed) if nested else value
+            new_values = RENAMED_VALUES.get(new.rpartition('.')[2], {})
+            plain = new_values.get(value, value) if isinstance(value, str) else value
+            translated[new] = _translate(parts[new], value, renamed) if nested else plain
     return translated
 
 
@@ -417,11 +428,3 @@ def from_dict(
     "A configuration from a stored dict. Raise `InputError` for an unknown key or a value of another type."
     stored = {name: value for name, value in d.items() if name not in ignore}
     return make_config(config, _translate(config, stored, RENAMED if renamed is None else renamed), base)
-
-# %% ../nbs/config.ipynb #a0e14310
-def part_of(
-    config: type,  # a dataclass
-    cfg: Any,  # a dataclass that has its fields and more
-) -> Any:
-    "The part of `cfg` that is a `config`."
-    return config(**{f.name: getattr(cfg, f.name) for f in fields(config)})

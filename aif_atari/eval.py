@@ -5,29 +5,47 @@
 # %% auto #0
 __all__ = ['aif_eval_vae', 'frame_errors', 'summarise', 'fresh_frames', 'linear_model', 'compare', 'results_table',
            'plot_reconstructions', 'score_step_lives', 'plot_latent_space', 'plot_latent_dimensions', 'traverse',
-           'explore', 'plot_prior_samples', 'EvalVAEConfig', 'evaluate_vae', 'evaluation_figures']
+           'explore', 'plot_prior_samples', 'EvalVAEConfig', 'load_for_evaluation', 'evaluate_vae',
+           'evaluation_figures']
 
 # %% ../nbs/03_eval.ipynb #d15d7739
-from dataclasses import dataclass, replace
+from .checkpoints import find_device
+from .cli import command
+from .config import Count
+from .config import part
+from .core import check
+from .core import check_folder
+from .core import file_hash
+from .core import provenance
+from .core import write_json
+from .core import write_text
+from .data import play
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import load_episodes
+from .episodes import split_episodes
+from .episodes import to_float
+from .episodes import to_uint8
+from .likelihoods import kl_nats
+from .plotting import COLOURS
+from .plotting import figure_style
+from .plotting import png_bytes
+from .plotting import save_figure
+from .plotting import show_frames
+from .stats import bootstrap
+from .train import load_vae
+from .vae import VAE
+from .vae import encode_frames
+from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from .checkpoints import find_device
-from .cli import command
-from .config import Count, Seed, part_of
-from .core import check, check_folder, file_hash, provenance, write_json, write_text
-from .data import play
-from .environments import CollectConfig, check_collect, find_game
-from .episodes import Episodes, load_episodes, split_episodes, to_float, to_uint8
-from .likelihoods import kl_nats
-from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
-from .stats import bootstrap
-from .vae import VAE, encode_frames, load_vae
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -64,7 +82,7 @@ def summarise(
     rows = np.stack([np.append(errors[episodes == e].sum(0), (episodes == e).sum()) for e in np.unique(episodes)])
     stats = dict(
         psnr=lambda x, axis: -10 * np.log10(x[:, 0].sum() / x[:, 4].sum() + 1e-12),
-        accuracy=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
+        within_tolerance=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
         psnr_moving=lambda x, axis: -10 * np.log10(x[:, 2].sum() / max(1, x[:, 3].sum()) + 1e-12),
     )
     out = dict(mse=rows[:, 0].sum() / rows[:, 4].sum())
@@ -135,7 +153,7 @@ def results_table(
             line(
                 name,
                 between(r, 'psnr', 1, '.2f'),
-                between(r, 'accuracy', 100, '.2f'),
+                between(r, 'within_tolerance', 100, '.2f'),
                 between(r, 'psnr_moving', 1, '.1f'),
                 f"{r['mse']:.6f}",
             )
@@ -265,57 +283,50 @@ def plot_prior_samples(
 
 # %% ../nbs/03_eval.ipynb #efb5db63
 @dataclass
-class EvalVAEConfig(CollectConfig):
+class EvalVAEConfig:
+    collect: CollectConfig = part(CollectConfig, num_episodes=20, seed=1_000_042)  # the fresh games
     model_path: str = ''  # best_model.pt or another checkpoint of a VAE
     output_dir: str = ''  # where to write; by default the folder evaluation beside the model
     num_samples: Count = 1000  # fresh frames to measure on
-    num_episodes: Count = 20  # fresh episodes to play
-    seed: Seed = 1_000_042  # of the fresh episodes
     device: str = 'auto'  # auto, cpu, cuda or mps
 
 # %% ../nbs/03_eval.ipynb #07f6f87e
-def evaluate_vae(cfg):
-    "Measure a VAE on fresh games and draw what it sees: metrics.txt, metrics.json and four pictures."
-    check_collect(cfg)
+def load_for_evaluation(
+    cfg: EvalVAEConfig,
+) -> VAE:  # on the device that `cfg` names
+    "The VAE to measure. Raise `InputError` unless the games are fresh and of its size."
+    check_collect(cfg.collect)
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
-    find_game(cfg.env_name)
-    device, path = find_device(cfg.device), Path(cfg.model_path)
-    vae = load_vae(path, device)
-    size, folder = vae.cfg.frame_size, Path(cfg.output_dir or path.parent / 'evaluation')
-    check(
-        size == cfg.frame_size,
-        f'{path} was trained on {size}x{size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {size}.',
-    )
-    check(
-        vae.settings.get('seed') != cfg.seed or vae.settings.get('env_name') != cfg.env_name,
-        f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.',
-    )
-    check_folder(folder)
-    eps = play(part_of(CollectConfig, cfg))
-    own = path.parent / 'episodes.npz'
-    train_eps = (
-        split_episodes(load_episodes(own), vae.settings['val_split'], vae.settings['seed'])[0] if own.exists() else None
-    )
+    find_game(cfg.collect.env_name)
+    vae = load_vae(cfg.model_path, find_device(cfg.device))
+    size, asked = vae.cfg.frame_size, cfg.collect.frame_size
+    sizes = f'was trained on {size}x{size} frames, not {asked}x{asked}'
+    check(size == asked, f'{cfg.model_path} {sizes}: add --frame_size {size}.')
+    trained_on, seed = vae.settings.collect, cfg.collect.seed
+    fresh = trained_on.seed != seed or trained_on.env_name != cfg.collect.env_name
+    advice = 'choose another --seed, so that the games are fresh'
+    check(fresh, f'The model was trained on the episodes of seed {seed}; {advice}.')
+    return vae
+
+
+def evaluate_vae(
+    cfg: EvalVAEConfig,
+) -> dict:  # model name -> the numbers of `summarise`
+    "Measure a VAE on fresh games and show what it reconstructs: metrics.txt, metrics.json and four pictures."
+    vae, path = load_for_evaluation(cfg), Path(cfg.model_path)
+    folder = check_folder(cfg.output_dir or path.parent / 'evaluation')
+    eps, own = play(cfg.collect), path.parent / 'episodes.npz'
+    run = vae.settings.train
+    train_eps = split_episodes(load_episodes(own), run.val_split, run.seed)[0] if own.exists() else None
     results = compare(vae, eps, cfg.num_samples, train_eps)
     for name, fig in evaluation_figures(vae, eps).items():
         save_figure(folder / f'{name}.png', fig)
-    write_text(
-        folder / 'metrics.txt',
-        f'{path} on {min(cfg.num_samples, eps.num_frames)} frames of {len(eps)} fresh episodes of {cfg.env_name}\n\n{results_table(results)}\n',
-    )
-    write_json(
-        folder / 'metrics.json',
-        dict(
-            model=str(path),
-            sha256=file_hash(path),
-            env_name=cfg.env_name,
-            seed=cfg.seed,
-            num_samples=cfg.num_samples,
-            num_episodes=cfg.num_episodes,
-            results=results,
-            **provenance(),
-        ),
-    )
+    frames = min(cfg.num_samples, eps.num_frames)
+    games = f'{len(eps)} fresh episodes of {cfg.collect.env_name}'
+    write_text(folder / 'metrics.txt', f'{path} on {frames} frames of {games}\n\n{results_table(results)}\n')
+    about = dict(model=str(path), sha256=file_hash(path), num_samples=cfg.num_samples)
+    about |= {k: getattr(cfg.collect, k) for k in ('env_name', 'seed', 'num_episodes')}
+    write_json(folder / 'metrics.json', about | dict(results=results) | provenance())
     print(f'{results_table(results)}\n\nPictures and metrics are in {folder}.')
     return results
 

@@ -4,31 +4,52 @@
 
 # %% auto #0
 __all__ = ['aif_train_transition', 'OutcomeData', 'outcome_surprise', 'finetune_outcome_head', 'TrainTransitionConfig',
-           'resolve_vae_path', 'resolve_config', 'train_transition']
+           'resolve_vae_path', 'check_vae_fits', 'resolve_config', 'train_transition', 'load_transition']
 
 # %% ../nbs/train_transition.ipynb #78b32fe7
-import math
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Annotated
-
-import numpy as np
-import torch
-from fastcore.basics import patch
-from tqdm.auto import tqdm
-
-from .beliefs import BeliefData, Beliefs, encode_episodes
-from .checkpoints import find_device, open_run, pretrained_path, save_checkpoint
+from .beliefs import BeliefData
+from .beliefs import Beliefs
+from .beliefs import WindowConfig
+from .beliefs import encode_episodes
+from .checkpoints import find_device
+from .checkpoints import load_model
+from .checkpoints import open_run
+from .checkpoints import pretrained_path
+from .checkpoints import save_checkpoint
 from .cli import command
-from .config import Bounds, Count, Natural, NonNegative, Positive, Share, part_of
-from .core import check, file_hash, write_json
-from .environments import CollectConfig, Settle, check_collect, find_game, open_games
-from .episodes import split_episodes, window_starts
+from .config import Natural
+from .config import check_bounds
+from .config import make_config
+from .config import part
+from .core import check
+from .core import file_hash
+from .core import write_json
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .environments import open_games
+from .episodes import split_episodes
+from .episodes import window_starts
 from .outcomes import hazard_surprise
 from .plotting import save_figure
-from .train import TrainConfig, check_train, episodes_of, fit, plot_curves
-from .transition import TransitionConfig, TransitionModel, check_transition, load_transition
-from .vae import load_vae
+from .train import TrainConfig
+from .train import episodes_of
+from .train import fit
+from .train import load_vae
+from .train import plot_curves
+from .transition import TransitionConfig
+from .transition import TransitionModel
+from .transition import check_transition
+from .vae import VAE
+from collections.abc import Callable
+from dataclasses import asdict
+from dataclasses import dataclass
+from fastcore.basics import patch
+from pathlib import Path
+from tqdm.auto import tqdm
+import math
+import numpy as np
+import torch
 
 # %% ../nbs/train_transition.ipynb #aaaec97c
 @patch
@@ -114,108 +135,89 @@ def finetune_outcome_head(
     "Teach the outcomes' layer alone, in the folder `outcomes` of the run, and put the whole model into its `best_model.pt`."
     folder = Path(cfg.output_dir)
     print('Now the outcomes alone, from what is imagined.')
-    fit(
-        model.outcomes,
-        outcome_surprise,
-        OutcomeData(model, train, val, seed=cfg.seed),
-        replace(cfg, epochs=cfg.outcome_epochs, output_dir=str(folder / 'outcomes')),
-        'Outcomes',
-    )
+    data = OutcomeData(model, train, val, seed=cfg.train.seed)
+    changes = dict(epochs=cfg.outcome_epochs, output_dir=str(folder / 'outcomes'))
+    fit(model.outcomes, outcome_surprise, data, make_config(TrainTransitionConfig, changes, cfg), 'Outcomes')
     save_checkpoint(folder / 'best_model.pt', 'TransitionModel', asdict(cfg), model.state_dict())
 
 # %% ../nbs/train_transition.ipynb #b73d3146
 @dataclass
-class TrainTransitionConfig(TrainConfig, TransitionConfig, CollectConfig):
-    output_dir: str = 'outputs/transition'  # run folder; the same command again goes on where it stopped
+class TrainTransitionConfig:
+    # the games; num_episodes 0 plays 280, or 90 of Pong's longer ones: less than 100,000 frames
+    collect: CollectConfig = part(CollectConfig, num_episodes=0, hold=8, settle=-1)
+    transition: TransitionConfig = part(TransitionConfig)  # the model
+    windows: WindowConfig = part(WindowConfig)  # which windows it learns from
+    # how it is trained; a long window can have a much larger gradient than others, and undo what was learned
+    train: TrainConfig = part(TrainConfig, epochs=26, batch_size=16, lr=3e-3, grad_clip=50.0)
     pretrained: str = ''  # VAE that ships with the package; by default that of the game
     model_path: str = ''  # or a checkpoint of a VAE
     vae_sha256: str = ''  # of the VAE's file; filled in
-    # no-op steps before each game's first frame; -1: one for a game that is not drawn before (Pong), else none
-    settle: Settle = -1
-    # whole episodes to play; by default 280, or 90 of Pong's longer ones: less than 100,000 frames
-    num_episodes: Natural = 0
-    hold: Count = 8  # steps for which random play holds an action
-    epochs: Count = 26  # rounds of training, each of `steps` batches
-    steps: Count = 400  # batches an epoch
-    length: Count = 22  # frames in a window, those seen before imagination starts included
-    short: Natural = 15  # epochs whose windows imagine three steps only
-    grow: Count = 5  # epochs in which they then grow to that length
-    batch_size: Count = 16  # windows per step
-    lr: Positive = 3e-3  # peak step size of Adam
-    # largest gradient norm; a long window can have a much larger one, and undo what was learned
-    grad_clip: Annotated[float, Bounds(0, finite=False)] = 50.0
-    # how much more an error weighs where beliefs seldom move; 0 not at all, 1 in proportion
-    rare: NonNegative = 0.0
-    hard: Share = 0.0  # share of each batch drawn by the model's own error
     outcome_epochs: Natural = 16  # passes of the layer that reads outcomes, when the rest is done; 0: none
+    output_dir: str = 'outputs/transition'  # run folder; the same command again goes on where it stopped
 
 # %% ../nbs/train_transition.ipynb #bac379ce
-def resolve_vae_path(cfg) -> Path:  # file
+def resolve_vae_path(
+    cfg: TrainTransitionConfig,
+) -> Path:  # of the checkpoint
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the one that ships for the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
-    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or find_game(cfg.env_name)[1])
-    check(
-        not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256,
-        f'{path} is not the VAE that the transition model was trained with.',
-    )
+    game = find_game(cfg.collect.env_name)[1]
+    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or game)
+    same = not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256
+    check(same, f'{path} is not the VAE that the transition model was trained with.')
     return path
+
+
+def check_vae_fits(
+    vae: VAE,
+    cfg: TrainTransitionConfig,
+    path: Path,  # where the VAE is from
+) -> None:
+    "Raise `InputError` unless the transition model can be trained on what this VAE encodes."
+    size, asked = vae.cfg.frame_size, cfg.collect.frame_size
+    sizes = f'The VAE sees {size}x{size} frames, not {asked}x{asked}'
+    check(size == asked, f'{sizes}: add --frame_size {size}.')
+    kind = f'{path} has {vae.cfg.latent} latents'
+    check(vae.cfg.latent == 'gaussian', f'{kind}; transition models are for Gaussian ones.')
 
 
 def resolve_config(
     cfg: TrainTransitionConfig,
-) -> tuple:  # the configuration with what the VAE and the game decide, and the VAE
-    "Check `cfg` and fill it in."
-    cfg = replace(cfg, num_episodes=cfg.num_episodes or (90 if find_game(cfg.env_name)[1] == 'pong' else 280))
-    for f in (check_collect, check_train):
-        f(cfg)
-    check(
-        cfg.length > cfg.warmup_frames,
-        f'length must be more than warmup_frames ({cfg.warmup_frames}), not {cfg.length}.',
-    )
+) -> tuple[TrainTransitionConfig, VAE]:  # the settings with what the VAE and the game decide; and the VAE
+    "Check the settings and fill them in."
+    check_bounds(cfg)
+    games = cfg.collect.num_episodes or (90 if find_game(cfg.collect.env_name)[1] == 'pong' else 280)
+    cfg = make_config(TrainTransitionConfig, {'num_episodes': games}, cfg)
+    check_collect(cfg.collect)
+    find_device(cfg.train.device)
+    warmup = cfg.transition.warmup_frames
+    longer = f'length must be more than warmup_frames ({warmup}), not {cfg.windows.length}.'
+    check(cfg.windows.length > warmup, longer)
     path = resolve_vae_path(cfg)
     vae = load_vae(path)
-    check(
-        vae.cfg.frame_size == cfg.frame_size,
-        f'The VAE sees {vae.cfg.frame_size}x{vae.cfg.frame_size} frames, not {cfg.frame_size}x{cfg.frame_size}: add --frame_size {vae.cfg.frame_size}.',
-    )
-    check(
-        vae.cfg.latent == 'gaussian', f'{path} has {vae.cfg.latent} latents; transition models are for Gaussian ones.'
-    )
-    cfg = replace(
-        cfg,
-        vae_sha256=file_hash(path),
-        latent_dim=vae.cfg.latent_dim,
-        latent_grid=vae.cfg.latent_grid,
-        num_actions=len(open_games(cfg).action_names),
-    )
-    check_transition(cfg)
+    check_vae_fits(vae, cfg, path)
+    given = dict(vae_sha256=file_hash(path), num_actions=len(open_games(cfg.collect).action_names))
+    given |= dict(latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid)
+    cfg = make_config(TrainTransitionConfig, given, cfg)
+    check_transition(cfg.transition)
     return cfg, vae
 
 
-def train_transition(cfg, on_epoch=None):
-    "Train a transition model on random play of one game, seen through a trained VAE."
+def train_transition(
+    cfg: TrainTransitionConfig,
+    on_epoch: Callable[[TransitionModel, list], None] | None = None,  # called with the model and the log each epoch
+) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
+    "Train a transition model on random play of one game, as a trained VAE encodes it."
     cfg, vae = resolve_config(cfg)
-    device, folder = find_device(cfg.device), open_run(cfg)
-    eps = episodes_of(folder, part_of(CollectConfig, cfg))
+    device, folder, seed = find_device(cfg.train.device), open_run(cfg), cfg.train.seed
+    eps = episodes_of(folder, cfg.collect)
     write_json(folder / 'config.json', asdict(cfg))
-    train, val = (encode_episodes(vae, e) for e in split_episodes(eps, cfg.val_split, cfg.seed))
-    torch.manual_seed(cfg.seed)
-    model = TransitionModel(part_of(TransitionConfig, cfg)).to(device)
-    model.fit_normalizer(train.mu, cfg.rare)
-    data = BeliefData(
-        train,
-        val,
-        cfg.length,
-        cfg.batch_size,
-        cfg.steps,
-        cfg.short,
-        cfg.grow,
-        cfg.warmup_frames + 3,
-        cfg.seed,
-        device,
-        cfg.hard,
-        model,
-    )
+    train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
+    torch.manual_seed(seed)
+    model = TransitionModel(cfg.transition).to(device)
+    model.fit_normalizer(train.mu)
+    shortest = cfg.transition.warmup_frames + 3
+    data = BeliefData(train, val, cfg.windows, cfg.train.batch_size, shortest, seed, model)
     print(f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}')
     log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
     save_figure(folder / 'training_curves.png', plot_curves(log))
@@ -227,3 +229,13 @@ def train_transition(cfg, on_epoch=None):
 
 
 aif_train_transition = command(TrainTransitionConfig, 'aif_train_transition')(train_transition)
+
+# %% ../nbs/train_transition.ipynb #dd2d7b93
+def load_transition(
+    path: str | Path,  # best_model.pt or another checkpoint
+    device: str = 'cpu',
+) -> TransitionModel:  # its `settings` are the `TrainTransitionConfig` that it was trained with
+    "A trained transition model in evaluation mode. Raise `InputError` as `load_model` does."
+    return load_model(
+        path, 'TransitionModel', TrainTransitionConfig, lambda run: TransitionModel(run.transition), device
+    )

@@ -1,9 +1,12 @@
 #!/usr/bin/env python
-"""Visits at the root as mctx's `muzero_policy` makes them, on fixed random problems: the golden values that chapter 05's search is tested against.
+"""Visits at the root as mctx's `muzero_policy` makes them, on fixed random problems.
+
+They are the golden values that chapter 05's search is tested against. mctx needs an environment of its own:
 
     python3 -m venv /tmp/mctx && /tmp/mctx/bin/pip install mctx==0.0.71
     JAX_ENABLE_X64=1 /tmp/mctx/bin/python tools/mctx_values.py results/mctx.json
 """
+
 import json
 import os
 import sys
@@ -19,20 +22,26 @@ SIMULATIONS, DISCOUNT = 50, 0.9
 
 
 def problem(rng, depth):
-    """A full tree of so many steps with 2 to 4 actions. Nodes are numbered breadth first, and those of the last step end the game.
+    """A full tree of so many steps with 2 to 4 actions.
 
-    `G` (inner nodes, A) is what each edge costs; `prior` (inner nodes, A) and `value` (inner nodes,), also a cost, are what habit and critic say.
+    Nodes are numbered breadth first, and those of the last step end the game. `G` (inner nodes, A) is what each edge
+    costs; `prior` (inner nodes, A) and `value` (inner nodes,), also a cost, are what habit and critic say.
     """
     A = int(rng.integers(2, 5))
     inner = sum(A**k for k in range(depth))
     prior = rng.dirichlet(np.ones(A), inner).round(3) + 0.001
-    return dict(G=rng.normal(size=(inner, A)).round(3), prior=prior/prior.sum(1, keepdims=True), value=rng.normal(size=inner).round(3))
+    return dict(
+        G=rng.normal(size=(inner, A)).round(3),
+        prior=prior / prior.sum(1, keepdims=True),
+        value=rng.normal(size=inner).round(3),
+    )
 
 
 def scaled_by_tree(tree, node):
-    """Values of a node's actions, scaled by the range of all values in the tree; an action that was not tried counts as its node.
+    """Values of a node's actions, scaled by the range of all values in the tree.
 
-    mctx goes on below nodes where the game has ended, and these do not count. A state is (number of the node, whether the game goes on).
+    An action that was not tried counts as its node. mctx goes on below nodes where the game has ended, and these do not
+    count. A state is (number of the node, whether the game goes on).
     """
     q = jax.vmap(tree.qvalues)(jnp.arange(len(tree.node_values)))
     made = (tree.node_visits > 0) & tree.embeddings[1]
@@ -40,7 +49,7 @@ def scaled_by_tree(tree, node):
     low = jnp.minimum(jnp.where(tried, q, jnp.inf).min(), jnp.where(made, tree.node_values, jnp.inf).min())
     high = jnp.maximum(jnp.where(tried, q, -jnp.inf).max(), jnp.where(made, tree.node_values, -jnp.inf).max())
     completed = jnp.where(tried[node], q[node], tree.node_values[node])
-    return ((completed - low)/jnp.maximum(high - low, 1e-8)).clip(0, 1)
+    return ((completed - low) / jnp.maximum(high - low, 1e-8)).clip(0, 1)
 
 
 @jax.jit
@@ -50,23 +59,36 @@ def visits(G, prior, value):
 
     def step(params, key, action, state):
         node, goes_on = state
-        below = node*A + 1 + action
+        below = node * A + 1 + action
         here = jnp.minimum(below, inner - 1)
         continue_prob = (below < inner) & goes_on
-        reward = jnp.where(goes_on, -G[node, action], 0.)
-        leaf = jnp.where(continue_prob, -value[here], 0.)
-        out = mctx.RecurrentFnOutput(reward=reward, discount=DISCOUNT*continue_prob, prior_logits=jnp.log(prior[here]), value=leaf)
+        reward = jnp.where(goes_on, -G[node, action], 0.0)
+        leaf = jnp.where(continue_prob, -value[here], 0.0)
+        out = mctx.RecurrentFnOutput(
+            reward=reward, discount=DISCOUNT * continue_prob, prior_logits=jnp.log(prior[here]), value=leaf
+        )
         return out, (here, continue_prob)
 
-    root = mctx.RootFnOutput(prior_logits=jnp.log(prior[:1]), value=-value[:1], embedding=(jnp.zeros(1, jnp.int64), jnp.ones(1, bool)))
-    out = mctx.muzero_policy(None, jax.random.PRNGKey(0), root, step, SIMULATIONS, qtransform=scaled_by_tree,
-                             dirichlet_fraction=0., pb_c_init=1.25, pb_c_base=1e15)
+    root = mctx.RootFnOutput(
+        prior_logits=jnp.log(prior[:1]), value=-value[:1], embedding=(jnp.zeros(1, jnp.int64), jnp.ones(1, bool))
+    )
+    out = mctx.muzero_policy(
+        None,
+        jax.random.PRNGKey(0),
+        root,
+        step,
+        SIMULATIONS,
+        qtransform=scaled_by_tree,
+        dirichlet_fraction=0.0,
+        pb_c_init=1.25,
+        pb_c_base=1e15,
+    )
     return out.search_tree.summary().visit_counts[0]
 
 
 def main(path):
     rng = np.random.default_rng(0)
-    problems = [problem(rng, depth) for depth in [1]*100 + [3]*100]
+    problems = [problem(rng, depth) for depth in [1] * 100 + [3] * 100]
     for p in problems:
         p['visits'] = np.asarray(visits(*(jnp.asarray(p[k]) for k in ('G', 'prior', 'value')))).astype(int)
     stored = [{k: v.tolist() for k, v in p.items()} for p in problems]

@@ -1,5 +1,12 @@
-"""How long each notebook runs: `python tools/times.py [name ...]` writes results/chapters.json. Processor time on one thread is counted, so that a busy machine makes no chapter look slow."""
-import os, resource, subprocess, sys
+"""How long each notebook runs: `python tools/times.py [name ...]` writes results/chapters.json.
+
+Processor time on one thread is counted, so that a busy machine makes no chapter look slow.
+"""
+
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 from aif_atari.core import provenance, read_json, write_json
@@ -7,17 +14,34 @@ from aif_atari.core import provenance, read_json, write_json
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def used():
+    "Processor seconds of the processes that this one has started and that have ended."
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def seconds(path):
     "Processor seconds of one run of a notebook."
-    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     before = used()
-    subprocess.run([Path(sys.executable).parent/'nbdev_test', '--path', path, '--n_workers', '0'], cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env={**os.environ, 'OMP_NUM_THREADS': '1', 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'})
+    subprocess.run(
+        [Path(sys.executable).parent / 'nbdev_test', '--path', path, '--n_workers', '0'],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'},
+    )
     return round(used() - before, 1)
 
 
-if __name__ == '__main__':
-    file, names = ROOT/'results'/'chapters.json', sys.argv[1:] or sorted(p.stem for p in (ROOT/'nbs').glob('*.ipynb'))
+def main():
+    file = ROOT / 'results' / 'chapters.json'
+    names = sys.argv[1:] or sorted(p.stem for p in (ROOT / 'nbs').glob('*.ipynb'))
     out = read_json(file)['seconds'] if file.exists() else {}
     for name in names:
-        out[name] = seconds(ROOT/'nbs'/f'{name}.ipynb'); print(f'{name}: {out[name]:.0f} s', flush=True)
+        out[name] = seconds(ROOT / 'nbs' / f'{name}.ipynb')
+        print(f'{name}: {out[name]:.0f} s', flush=True)
         write_json(file, dict(seconds=dict(sorted(out.items()))) | provenance())
+
+
+if __name__ == '__main__':
+    main()
