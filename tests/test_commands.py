@@ -59,7 +59,7 @@ MISTAKES = {
     'aif_reproduce --env_name MsPacmann': 'no game|mspacman',
     'aif_speed --env_name CartPole-v1': 'ALE games',
     'aif_collect --num_episodes 0': 'num_episodes must be at least 1, not 0',
-    'aif_train_vae --num_episodes -3': 'num_episodes must be at least 1, not -3',
+    'aif_train_vae --num_episodes -3': 'num_episodes must be at least 0, not -3',
     'aif_train_vae --val_split 0': 'val_split must be above 0 and below 1, not 0.0',
     'aif_train_vae --val_split 1': 'val_split|not 1.0',
     'aif_train_vae --val_split 1.5': 'val_split|not 1.5',
