@@ -9,64 +9,32 @@ __all__ = ['share_of_visits', 'VisitRecorder', 'Play', 'play_steps', 'train_vae_
            'steps_spent', 'train_agent', 'computing_time', 'round_line']
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
-from .agent import Agent
-from .agent import HABIT_NETWORKS
-from .agent import TrainAgentConfig
-from .agent import agent_file
-from .agent import load_agent
-from .agent import save_agent
-from .beliefs import BeliefData
-from .beliefs import Beliefs
-from .beliefs import concat_beliefs
-from .beliefs import encode_episodes
-from .checkpoints import find_device
-from .checkpoints import open_run
-from .checkpoints import pretrained_path
-from .config import check_bounds
-from .config import make_config
-from .core import check
-from .core import check_folder
-from .core import read_json
-from .core import write_bytes
-from .core import write_json
-from .data import play
-from .environments import CollectConfig
-from .environments import check_collect
-from .environments import find_game
-from .environments import open_games
-from .environments import settle_steps
-from .episodes import Episodes
-from .episodes import concat_episodes
-from .episodes import load_episodes
-from .episodes import sample_episodes
-from .episodes import split_of
-from .episodes import to_float
-from .mcts_agent import ImaginationEnv
-from .mcts_agent import MCTSAgent
-from .mcts_agent import check_agent
-from .policy_imagination import train_policy_in_imagination
-from .policy_replay import train_q_from_replay
-from .train import FrameData
-from .train import fit
-from .train import load_vae
-from .train import production_vae_config
-from .train_transition import TrainTransitionConfig
-from .train_transition import load_transition
-from .train_transition import resolve_vae_path
-from .transition import TransitionModel
-from .vae import VAE
-from .vae import check_vae
+import io
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import asdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-from typing import NamedTuple
-import io
+from typing import Any, NamedTuple
+
 import numpy as np
-import time
 import torch
+
+from .agent import HABIT_NETWORKS, Agent, TrainAgentConfig, agent_file, load_agent, save_agent
+from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
+from .checkpoints import find_device, open_run, pretrained_path
+from .config import check_bounds, make_config
+from .core import check, check_folder, read_json, write_bytes, write_json
+from .data import play
+from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
+from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_of, to_float
+from .mcts_agent import ImaginationEnv, MCTSAgent, check_agent
+from .policy_imagination import train_policy_in_imagination
+from .policy_replay import train_q_from_replay
+from .train import FrameData, fit, load_vae, production_vae_config
+from .train_transition import TrainTransitionConfig, load_transition, resolve_vae_path
+from .transition import TransitionModel
+from .vae import VAE, check_vae
 
 # %% ../nbs/05d_active_learning.ipynb #5112f0da
 def share_of_visits(

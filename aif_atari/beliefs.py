@@ -6,21 +6,19 @@
 __all__ = ['Beliefs', 'encode_episodes', 'concat_beliefs', 'recency_sampler', 'WindowConfig', 'BeliefData']
 
 # %% ../nbs/beliefs.ipynb #47955d70
-from .checkpoints import use_bfloat16
-from .config import Count
-from .config import Natural
-from .config import Share
-from .episodes import Episodes
-from .episodes import window_starts
-from .outcomes import outcomes_of
-from .vae import VAE
-from .vae import encode_frames
-from dataclasses import dataclass
-from fastcore.basics import patch
-from typing import Any
 import math
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
+from fastcore.basics import patch
+
+from .checkpoints import use_bfloat16
+from .config import Count, Natural, Share
+from .episodes import Episodes, window_starts
+from .outcomes import outcomes_of
+from .vae import VAE, encode_frames
 
 # %% ../nbs/beliefs.ipynb #3d6d4d7a
 @dataclass

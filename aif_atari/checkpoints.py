@@ -7,27 +7,29 @@ __all__ = ['FREE_SETTINGS', 'find_device', 'use_bfloat16', 'save_checkpoint', 'l
            'pretrained_path', 'other_settings', 'open_run']
 
 # %% ../nbs/checkpoints.ipynb #5679065a
-from .config import flat_settings
-from .config import from_dict
-from .core import InputError
-from .core import check
-from .core import check_folder
-from .core import file_hash
-from .core import one_of
-from .core import provenance
-from .core import read_json
-from .core import write_bytes
-from .core import write_json
-from .renamed import RENAMED_KINDS
-from collections.abc import Callable
-from collections.abc import Mapping
+import io
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-import io
+
 import torch
-import warnings
-import zipfile
+
+from .config import flat_settings, from_dict
+from aif_atari.core import (
+    InputError,
+    check,
+    check_folder,
+    file_hash,
+    one_of,
+    provenance,
+    read_json,
+    write_bytes,
+    write_json,
+)
+from .renamed import RENAMED_KINDS
 
 # %% ../nbs/checkpoints.ipynb #5f2110ec
 def find_device(

@@ -10,61 +10,35 @@ __all__ = ['CONDITIONS', 'ACTING', 'aif_compare', 'FOUNDING', 'ConstantPolicy', 
            'plot_conditions', 'plot_simulations', 'plot_learning', 'plot_comparison']
 
 # %% ../nbs/05j_compare.ipynb #c6f3fd5d
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
 from . import __version__
 from .active_learning import VisitRecorder
-from .agent import Agent
-from .agent import AsTrainedConfig
-from .agent import acting_config
-from .agent import load_agent
-from .agent import resolve_agent_path
-from .agent import training_game
-from .checkpoints import export_weights
-from .checkpoints import find_device
+from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
+from .checkpoints import export_weights, find_device
 from .cli import command
-from .config import Bounds
-from .config import Count
-from .config import Seed
-from .config import check_bounds
-from .config import from_dict
-from .config import make_config
-from .config import part
-from .core import check
-from .core import check_folder
-from .core import one_of
-from .core import provenance
-from .core import read_json
-from .core import write_json
-from .data import RandomPolicy
-from .data import play
-from .data import with_ram
-from .environments import CollectConfig
-from .environments import find_game
-from .environments import open_games
+from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part
+from .core import check, check_folder, one_of, provenance, read_json, write_json
+from .data import RandomPolicy, play, with_ram
+from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
 from .expected_free_energy import INFORMATION_WEIGHTS
 from .imagination import TOWARDS
 from .lost_lives import lost_lives
-from .mcts_agent import AgentConfig
-from .mcts_agent import MCTSAgent
-from .plotting import COLOURS
-from .plotting import figure_style
+from .mcts_agent import AgentConfig, MCTSAgent
+from .plotting import COLOURS, figure_style
 from .renamed import read_result
-from .stats import Interval
-from .stats import bootstrap
-from .stats import interval_text
-from .stats import plot_seeds
-from .stats import seed_interval
+from .stats import Interval, bootstrap, interval_text, plot_seeds, seed_interval
 from .transition import TransitionModel
-from collections.abc import Callable
-from dataclasses import asdict
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-import hashlib
-import matplotlib.pyplot as plt
-import numpy as np
-import time
-import torch
 
 # %% ../nbs/05j_compare.ipynb #870662af
 class ConstantPolicy:

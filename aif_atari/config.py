@@ -9,38 +9,22 @@ __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'N
            'check_type', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
-from .core import InputError
-from .core import check
-from .renamed import RENAMED
-from .renamed import RENAMED_VALUES
-from collections.abc import Collection
-from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import field
-from dataclasses import fields
-from dataclasses import is_dataclass
+import ast
+import linecache
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from inspect import getsource
 from io import StringIO
 from textwrap import dedent
-from tokenize import COMMENT
-from tokenize import generate_tokens
-from types import MappingProxyType
-from types import NoneType
-from typing import Annotated
-from typing import Any
-from typing import ClassVar
-from typing import Literal
-from typing import NamedTuple
-from typing import Protocol
-from typing import TypeVar
-from typing import cast
-from typing import get_args
-from typing import get_origin
-import ast
-import linecache
-import math
+from tokenize import COMMENT, generate_tokens
+from types import MappingProxyType, NoneType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
+
+from .core import InputError, check
+from .renamed import RENAMED, RENAMED_VALUES
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them

@@ -9,43 +9,27 @@ __all__ = ['aif_eval_vae', 'frame_errors', 'summarise', 'fresh_frames', 'linear_
            'evaluation_figures']
 
 # %% ../nbs/03_eval.ipynb #d15d7739
-from .checkpoints import find_device
-from .cli import command
-from .config import Count
-from .config import part
-from .core import check
-from .core import check_folder
-from .core import file_hash
-from .core import provenance
-from .core import write_json
-from .core import write_text
-from .data import play
-from .environments import CollectConfig
-from .environments import check_collect
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import load_episodes
-from .episodes import split_episodes
-from .episodes import to_float
-from .episodes import to_uint8
-from .likelihoods import kl_nats
-from .plotting import COLOURS
-from .plotting import figure_style
-from .plotting import png_bytes
-from .plotting import save_figure
-from .plotting import show_frames
-from .stats import bootstrap
-from .train import load_vae
-from .vae import VAE
-from .vae import encode_frames
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .checkpoints import find_device
+from .cli import command
+from .config import Count, part
+from .core import check, check_folder, file_hash, provenance, write_json, write_text
+from .data import play
+from .environments import CollectConfig, check_collect, find_game
+from .episodes import Episodes, load_episodes, split_episodes, to_float, to_uint8
+from .likelihoods import kl_nats
+from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
+from .stats import bootstrap
+from .train import load_vae
+from .vae import VAE, encode_frames
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(

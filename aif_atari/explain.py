@@ -6,19 +6,18 @@
 __all__ = ['terms_of_actions', 'Decision', 'decision_text', 'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision']
 
 # %% ../nbs/05f_explain.ipynb #a4cef2b2
-from .core import check
-from .episodes import to_uint8
-from .mcts_agent import ImaginationEnv
-from .mcts_agent import MCTSAgent
-from .plotting import COLOURS
-from .plotting import figure_style
-from .plotting import png_bytes
 from dataclasses import replace
-from fastcore.basics import patch
+
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from fastcore.basics import patch
+
+from .core import check
+from .episodes import to_uint8
+from .mcts_agent import ImaginationEnv, MCTSAgent
+from .plotting import COLOURS, figure_style, png_bytes
 
 # %% ../nbs/05f_explain.ipynb #ce58f815
 def terms_of_actions(

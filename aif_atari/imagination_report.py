@@ -9,51 +9,32 @@ __all__ = ['aif_eval_transition', 'BASELINES', 'EvalTransitionConfig', 'imaginat
            'position_rows', 'strongest', 'positions_table']
 
 # %% ../nbs/04b_imagination_report.ipynb #96fb1cf0
-from .checkpoints import export_weights
-from .checkpoints import pretrained_path
-from .cli import command
-from .config import Count
-from .config import Natural
-from .config import Seed
-from .config import check_bounds
-from .core import check
-from .core import check_folder
-from .core import file_hash
-from .core import provenance
-from .core import write_bytes
-from .core import write_json
-from .core import write_text
-from .data import play
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import to_uint8
-from .imagination import Rollouts
-from .imagination import measure_imagination
-from .object_labels import play_with_labels
-from .plotting import COLOURS
-from .plotting import figure_style
-from .plotting import gif_bytes
-from .plotting import save_figure
-from .plotting import show_frames
-from .renamed import read_result
-from .stats import interval_text
-from .stats import seed_interval
-from .train import load_vae
-from .train_transition import TrainTransitionConfig
-from .train_transition import load_transition
-from .train_transition import resolve_vae_path
-from .transition import TransitionModel
-from .vae import VAE
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from pathlib import Path
-from typing import Literal
 import json
 import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+
+from .checkpoints import export_weights, pretrained_path
+from .cli import command
+from .config import Count, Natural, Seed, check_bounds
+from .core import check, check_folder, file_hash, provenance, write_bytes, write_json, write_text
+from .data import play
+from .environments import find_game
+from .episodes import Episodes, to_uint8
+from .imagination import Rollouts, measure_imagination
+from .object_labels import play_with_labels
+from .plotting import COLOURS, figure_style, gif_bytes, save_figure, show_frames
+from .renamed import read_result
+from .stats import interval_text, seed_interval
+from .train import load_vae
+from .train_transition import TrainTransitionConfig, load_transition, resolve_vae_path
+from .transition import TransitionModel
+from .vae import VAE
 
 # %% ../nbs/04b_imagination_report.ipynb #7513bc55
 @dataclass

@@ -6,26 +6,21 @@
 __all__ = ['lost_lives', 'chance_of_loss', 'lost_roc_auc', 'why_lost', 'plot_lost']
 
 # %% ../nbs/05i_lost_lives.ipynb #71863e7a
-from .agent import Agent
-from .beliefs import Beliefs
-from .beliefs import encode_episodes
-from .core import check
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import window_starts
-from .imagination import TOWARDS
-from .object_labels import OBJECT_LABELS
-from .object_labels import positions
-from .object_recall import half_window
-from .object_recall import reconstructor
-from .object_recall import recovered_fraction
-from .outcomes import survival
-from .plotting import COLOURS
-from .plotting import figure_style
-from .stats import roc_auc
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+
+from .agent import Agent
+from .beliefs import Beliefs, encode_episodes
+from .core import check
+from .environments import find_game
+from .episodes import Episodes, window_starts
+from .imagination import TOWARDS
+from .object_labels import OBJECT_LABELS, positions
+from .object_recall import half_window, reconstructor, recovered_fraction
+from .outcomes import survival
+from .plotting import COLOURS, figure_style
+from .stats import roc_auc
 
 # %% ../nbs/05i_lost_lives.ipynb #dff6c496
 def lost_lives(

@@ -6,31 +6,27 @@
 __all__ = ['ChooseBy', 'ActionPrecision', 'ImaginationEnv', 'HabitNetwork', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
 
 # %% ../nbs/05_mcts_agent.ipynb #71eab548
-from .checkpoints import use_bfloat16
-from .config import Bounds
-from .config import Switch
-from .config import check_bounds
-from .config import part
-from .core import check
-from .episodes import to_float
-from .expected_free_energy import Preferences
-from .expected_free_energy import deep_neg_expected_utility
-from .expected_free_energy import deep_param_info_gain
-from .expected_free_energy import deep_state_info_gain
-from .transition import TransitionModel
-from .transition import on_grid
-from .tree_search import SearchConfig
-from .tree_search import evaluate_policies
-from .tree_search import search
-from .vae import VAE
-from dataclasses import dataclass
-from dataclasses import replace
-from torch import nn
-from typing import Annotated
-from typing import Literal
 import math
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
 import numpy as np
 import torch
+from torch import nn
+
+from .checkpoints import use_bfloat16
+from .config import Bounds, Switch, check_bounds, part
+from .core import check
+from .episodes import to_float
+from aif_atari.expected_free_energy import (
+    Preferences,
+    deep_neg_expected_utility,
+    deep_param_info_gain,
+    deep_state_info_gain,
+)
+from .transition import TransitionModel, on_grid
+from .tree_search import SearchConfig, evaluate_policies, search
+from .vae import VAE
 
 # %% ../nbs/05_mcts_agent.ipynb #a6c254b9
 class ImaginationEnv:

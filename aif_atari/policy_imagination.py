@@ -6,27 +6,21 @@
 __all__ = ['lambda_returns', 'ImaginationConfig', 'imagine_rollout', 'ppo_loss', 'train_policy_in_imagination']
 
 # %% ../nbs/05a_policy_imagination.ipynb #144006fc
-from .beliefs import Beliefs
-from .beliefs import recency_sampler
-from .checkpoints import use_bfloat16
-from .config import Bounds
-from .config import Count
-from .config import Fraction
-from .config import Natural
-from .config import NonNegative
-from .config import Positive
-from .config import Switch
-from .episodes import window_starts
-from .mcts_agent import HabitNetwork
-from .mcts_agent import ImaginationEnv
-from .train import lr_factor
 from dataclasses import dataclass
-from torch import nn
-from tqdm.auto import tqdm
 from typing import Annotated
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
+from .beliefs import Beliefs, recency_sampler
+from .checkpoints import use_bfloat16
+from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Switch
+from .episodes import window_starts
+from .mcts_agent import HabitNetwork, ImaginationEnv
+from .train import lr_factor
 
 # %% ../nbs/05a_policy_imagination.ipynb #511081a5
 def lambda_returns(

@@ -8,49 +8,32 @@ __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_q
            'reproduce_figure', 'reproduce']
 
 # %% ../nbs/reproduce.ipynb #61af7ff4
-from .checkpoints import find_device
-from .checkpoints import pretrained_path
-from .cli import command
-from .config import OneOf
-from .config import check_bounds
-from .config import make_config
-from .core import InputError
-from .core import check
-from .core import check_folder
-from .core import file_hash
-from .core import provenance
-from .core import read_json
-from .core import write_json
-from .core import write_text
-from .data import play
-from .environments import CollectConfig
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import to_float
-from .episodes import to_uint8
-from .eval import EvalVAEConfig
-from .eval import evaluate_vae
-from .play_animation import PlayConfig
-from .play_animation import play_games
-from .plotting import gif_bytes
-from .renamed import read_result
-from .rgm_figures import FIGURES
-from .rgm_figures import make_figure
-from .train import TrainVAEConfig
-from .train import load_vae
-from .train import train_vae
-from .vae import VAE
-from dataclasses import asdict
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 import base64
 import html
 import json
-import numpy as np
 import re
 import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
 import torch
+
+from .checkpoints import find_device, pretrained_path
+from .cli import command
+from .config import OneOf, check_bounds, make_config
+from .core import InputError, check, check_folder, file_hash, provenance, read_json, write_json, write_text
+from .data import play
+from .environments import CollectConfig, find_game
+from .episodes import Episodes, to_float, to_uint8
+from .eval import EvalVAEConfig, evaluate_vae
+from .play_animation import PlayConfig, play_games
+from .plotting import gif_bytes
+from .renamed import read_result
+from .rgm_figures import FIGURES, make_figure
+from .train import TrainVAEConfig, load_vae, train_vae
+from .vae import VAE
 
 # %% ../nbs/reproduce.ipynb #c1b4938e
 def quick() -> TrainVAEConfig:

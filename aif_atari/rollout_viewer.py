@@ -6,18 +6,16 @@
 __all__ = ['RolloutViewer', 'rollout_widget', 'plot_choices']
 
 # %% ../nbs/04c_rollout_viewer.ipynb #9ea69538
-from .core import check
-from .episodes import Episodes
-from .episodes import to_uint8
-from .imagination import predictive_variance
-from .plotting import png_bytes
-from .plotting import show_frames
-from .transition import TransitionModel
-from .vae import VAE
-from .vae import encode_frames
 import ipywidgets as widgets
 import numpy as np
 import torch
+
+from .core import check
+from .episodes import Episodes, to_uint8
+from .imagination import predictive_variance
+from .plotting import png_bytes, show_frames
+from .transition import TransitionModel
+from .vae import VAE, encode_frames
 
 # %% ../nbs/04c_rollout_viewer.ipynb #912185db
 class RolloutViewer:

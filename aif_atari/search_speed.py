@@ -7,28 +7,22 @@ __all__ = ['aif_search_speed', 'Node', 'search_with_nodes', 'jax_world', 'time_m
            'search_table']
 
 # %% ../nbs/05h_search_speed.ipynb #39a99710
-from .cli import command
-from .config import Bounds
-from .config import Seed
-from .config import check_bounds
-from .core import check_folder
-from .core import provenance
-from .core import write_json
-from .expected_free_energy import Preferences
-from .mcts_agent import HabitNetwork
-from .mcts_agent import ImaginationEnv
-from .transition import TransitionConfig
-from .transition import TransitionModel
-from .tree_search import SearchConfig
-from .tree_search import Simulations
-from .tree_search import search
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-import math
+
 import numpy as np
-import time
 import torch
+
+from .cli import command
+from .config import Bounds, Seed, check_bounds
+from .core import check_folder, provenance, write_json
+from .expected_free_energy import Preferences
+from .mcts_agent import HabitNetwork, ImaginationEnv
+from .transition import TransitionConfig, TransitionModel
+from .tree_search import SearchConfig, Simulations, search
 
 # %% ../nbs/05h_search_speed.ipynb #044304dc
 class Node:

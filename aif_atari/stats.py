@@ -9,13 +9,15 @@ __all__ = ['Scores', 'Interval', 'interval_text', 't_probability', 't_quantile',
            'reliability', 'calibration_error']
 
 # %% ../nbs/stats.ipynb #587c33ea
-from .core import check
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
-import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
+
+from .core import check
 
 # %% ../nbs/stats.ipynb #a1b5a5fb
 class Interval(NamedTuple):

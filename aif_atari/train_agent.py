@@ -7,53 +7,30 @@ __all__ = ['PRESETS', 'aif_train_agent', 'aif_calibrate', 'evaluate_round', 'mea
            'CalibrateConfig', 'refit_outcomes', 'calibrate', 'plot_rounds']
 
 # %% ../nbs/05e_train_agent.ipynb #e7e49966
-from .active_learning import train_agent
-from .agent import Agent
-from .agent import TrainAgentConfig
-from .agent import load_agent
-from .agent import resolve_agent_path
-from .agent import save_agent
-from .agent import training_game
-from .beliefs import encode_episodes
-from .cli import Preset
-from .cli import command
-from .config import Bounds
-from .config import Count
-from .config import Seed
-from .config import check_bounds
-from .config import make_config
-from .core import check
-from .core import check_folder
-from .core import provenance
-from .core import write_json
-from .data import play
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import split_episodes
-from .imagination import ball_events
-from .imagination import imagine_windows
-from .imagination import position_errors
-from .imagination import score_outcomes
-from .imagination import shares
-from .imagination import survival_curve
-from .imagination_report import plot_survival
-from .mcts_agent import AgentConfig
-from .object_labels import labelled
-from .object_labels import labels_of
-from .object_recall import count_detections
-from .object_recall import object_recall
-from .object_recall import reconstructor
-from .plotting import COLOURS
-from .plotting import figure_style
-from .plotting import save_figure
-from .train_transition import TrainTransitionConfig
-from .train_transition import finetune_outcome_head
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+
 import matplotlib.pyplot as plt
 import numpy as np
+
+from .active_learning import train_agent
+from .agent import Agent, TrainAgentConfig, load_agent, resolve_agent_path, save_agent, training_game
+from .beliefs import encode_episodes
+from .cli import Preset, command
+from .config import Bounds, Count, Seed, check_bounds, make_config
+from .core import check, check_folder, provenance, write_json
+from .data import play
+from .environments import find_game
+from .episodes import Episodes, split_episodes
+from .imagination import ball_events, imagine_windows, position_errors, score_outcomes, shares, survival_curve
+from .imagination_report import plot_survival
+from .mcts_agent import AgentConfig
+from .object_labels import labelled, labels_of
+from .object_recall import count_detections, object_recall, reconstructor
+from .plotting import COLOURS, figure_style, save_figure
+from .train_transition import TrainTransitionConfig, finetune_outcome_head
 
 # %% ../nbs/05e_train_agent.ipynb #bd71eb61
 def evaluate_round(
