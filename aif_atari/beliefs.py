@@ -28,9 +28,7 @@ class Beliefs:
     mu: torch.Tensor  # (N, Z) float32, posterior means
     lv: torch.Tensor  # (N, Z) float32, posterior log-variances
     actions: torch.Tensor  # (N,) int64, action taken at each frame
-    outcomes: (
-        torch.Tensor
-    )  # (N, 2) float32, 1 where the step gained a reward; where it lost a life, a point or the game
+    outcomes: torch.Tensor  # (N, 2) float32, 1 where the step gained a reward; where it lost a life, point or game
     starts: np.ndarray  # (E,) first row of each episode
     lengths: np.ndarray  # (E,) rows of each episode
     num_actions: int  # A
