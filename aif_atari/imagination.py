@@ -255,16 +255,17 @@ def rollout_error(
 ) -> tuple:  # method -> k -> {value, interval, n}: latent error relative to the mean's; PSNR on changed pixels, dB
     "How far beliefs and pixels are off. Constant velocity is here one of the latent."
     z, latent, changed = d.beliefs.mu, {}, {}
-    per_episode = lambda top, bottom: ratio_of(
-        [(top[d.owner == e].sum(), bottom[d.owner == e].sum()) for e in np.unique(d.owner)]
-    )
-    db = lambda r: (
-        r
-        | dict(
-            value=-10 * math.log10(r['value'] + 1e-12),
-            interval=tuple(-10 * math.log10(v + 1e-12) for v in r['interval'][::-1]),
-        )
-    )
+
+    def per_episode(top, bottom):
+        return ratio_of([(top[d.owner == e].sum(), bottom[d.owner == e].sum()) for e in np.unique(d.owner)])
+
+    def db(r):
+        interval = tuple(-10 * math.log10(v + 1e-12) for v in r['interval'][::-1])
+        return r | dict(value=-10 * math.log10(r['value'] + 1e-12), interval=interval)
+
+    def decode(z):
+        return torch.cat([vae.decode(x) for x in z.split(250)])
+
     for k in steps:
         target, last, before = z[d.rows(k)], z[d.last], z[d.last - 1]
         guesses = {
@@ -279,10 +280,9 @@ def rollout_error(
         o, seen = to_float(d.frames(k)), to_float(d.frames(0))
         moved = ((o - seen).abs() > 0.1).float()
         n = moved.flatten(1).sum(1).numpy()
-        draw = lambda g: torch.cat([vae.decode(x) for x in g.split(250)])
         for name, g in {
-            'VAE itself': draw(target),
-            'imagined': draw(d.mu[:, k - 1]),
+            'VAE itself': decode(target),
+            'imagined': decode(d.mu[:, k - 1]),
             'copy last': seen,
             'mean': vae.mean_frame[:, -3:].cpu(),
         }.items():
@@ -324,11 +324,14 @@ def score_outcomes(
     "Scores of the predicted outcomes."
     (p, y), out = outcome_chances(d, within), {}
     groups = [np.where(d.owner == e)[0] for e in np.unique(d.owner)]
-    pick = lambda ids: np.concatenate([groups[int(i)] for i in ids])
     for j, name in enumerate(('reward', 'loss')):
         out[name] = dict(share=float(y[:, j].mean()), reliability=reliability(p[:, j], y[:, j]))
         for f in (roc_auc, average_precision, calibration_error):
-            score = lambda ids, axis=0: f(p[(i := pick(ids)), j], y[i, j])
+
+            def score(ids, axis=0, f=f, j=j):
+                i = np.concatenate([groups[int(g)] for g in ids])
+                return f(p[i, j], y[i, j])
+
             out[name][f.__name__] = dict(
                 value=score(range(len(groups))), interval=bootstrap(np.arange(len(groups)), score, 200)
             )
@@ -352,7 +355,7 @@ def score_uncertainty(
     for k in steps:
         u, e = d.predictive_variance[:, k - 1].numpy(), error[:, k - 1]
 
-        def correlation(ids, axis=0):
+        def correlation(ids, axis=0, u=u, e=e):
             i = np.concatenate([groups[int(g)] for g in ids])
             return spearman(u[i], e[i])
 
@@ -376,10 +379,11 @@ def shares(
     near=3.0,  # pixels
 ) -> dict:  # method -> k -> share within `near` (value, interval, n), share lost
     "Share of frames in which the object is near its true position."
-    count = lambda e, owner: (
-        ratio_of([((e[owner == i] <= near).sum(), (owner == i).sum()) for i in np.unique(owner)])
-        | dict(lost=float((e == 20).mean()))
-    )
+
+    def count(e, owner):
+        pairs = [((e[owner == i] <= near).sum(), (owner == i).sum()) for i in np.unique(owner)]
+        return ratio_of(pairs) | dict(lost=float((e == 20).mean()))
+
     return {
         name: {k: count(e, errors['episode'][k]) for k, e in by.items() if len(e)}
         for name, by in errors.items()
