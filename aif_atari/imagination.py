@@ -40,7 +40,7 @@ class ObjectFinder:
         size, self.least = eps.frames.shape[1], least
         self.half = half_window(thing, size)
         looks = np.concatenate(list(self._looks(eps, thing, size)))
-        check(np.isfinite(looks).any(), 'The thing to find is nowhere to be seen in these games.')
+        check(np.isfinite(looks).any(), 'The object to find is in no frame of these games.')
         look = np.nan_to_num(np.nanmean(looks, 0))
         self.observe = torch.as_tensor(look).float().permute(2, 0, 1)[None]
         self.background = torch.as_tensor(np.median(eps.frames[eps.spread(400)], 0) / 255).float().permute(2, 0, 1)
@@ -161,7 +161,7 @@ def position_errors(
     vae: VAE,
     thing: ObjectLabel,
     steps,  # horizons to measure, each at most H
-    lost=20.0,  # pixels that a lost thing counts as
+    lost=20.0,  # error of a lost object, pixels
     only=None,  # (n, H) bool, windows to count at each horizon; by default all
 ) -> dict:  # method -> k -> errors in pixels (m,); and under `episode` the episode of each
     "Distance to the true position, where the object is in its field in the frames used and no life was lost between."

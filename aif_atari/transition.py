@@ -226,6 +226,5 @@ class TransitionModel(TransitionStep):
         error = (0.5 * self.weight * ((target - mu) / self.scale) ** 2).sum(-1).mean()
         noise = gaussian_surprise(target[fair], mu[:, fair].detach(), lv[:, fair]).sum(-1).mean()
         outcome = hazard_surprise(logits[:, fair], batch['outcomes'][fair], self.cfg.warmup_frames - 1)
-        return dict(
-            F=error + 0.01 * noise + self.cfg.outcome_weight * outcome, error=error, noise=noise, outcome=outcome
-        )
+        loss = error + 0.01 * noise + self.cfg.outcome_weight * outcome
+        return dict(F=loss, error=error, noise=noise, outcome=outcome)
