@@ -12,6 +12,8 @@ __all__ = ['aif_eval_transition', 'BASELINES', 'EvalTransitionConfig', 'imaginat
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Literal
 
@@ -41,17 +43,17 @@ from .vae import VAE
 class EvalTransitionConfig:
     model_path: str = ''  # best_model.pt or another checkpoint of a transition model
     pretrained: str = ''  # or the name of shipped weights, such as breakout
-    # checkpoint of its VAE, where it is not the one that the model's settings name, as in an agent's rounds
+    # checkpoint of its VAE, where the model's settings name another, as in an agent's rounds
     vae_path: str = ''
-    # who plays the games: random as in training, or scripted (Breakout and Pong)
+    # policy that plays the games: random as in training, or scripted (Breakout and Pong)
     player: Literal['random', 'scripted'] = 'random'
-    # a game that the model has not seen, to measure its uncertainty on; by default Pong, for Pong Breakout
+    # a game that the model was not trained on, to measure its uncertainty; by default Pong, for Pong Breakout
     unseen: str = ''
     num_episodes: Count = 20  # fresh episodes
-    num_windows: Count = 2000  # windows to imagine, evenly taken from them
+    num_windows: Count = 2000  # windows to imagine, evenly spaced in the episodes
     max_steps: Count = 1000  # agent steps after which an episode is truncated
     hold: Natural = 0  # steps for which random play holds an action; by default as in training
-    hold_least: Natural = 0  # or at least so many, evenly drawn; by default as in training
+    hold_least: Natural = 0  # or a uniformly random number from this one to `hold`; by default as in training
     seed: Seed = 1_000_042  # of the fresh episodes
     # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
     output_dir: str = ''
@@ -59,66 +61,73 @@ class EvalTransitionConfig:
     export_dir: str = ''  # where to export the weights to; nowhere by default
 
 # %% ../nbs/04b_imagination_report.ipynb #efcd8df5
-def imagination_table(r: dict) -> str:
-    "The measures as text."
-    cell = lambda x, scale, f: (
-        f"{scale * x['value']:{f}} ({scale * x['interval'][0]:{f}} to {scale * x['interval'][1]:{f}})"
-    )
-    r = json.loads(json.dumps(r))  # horizons are strings then, as in a file
-    rows = lambda title, table, scale, f, steps: (
-        [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)]
-        + [
-            f'  {name:<44}' + ''.join(f'{cell(by[str(k)], scale, f) if str(k) in by else "":>24}' for k in steps)
-            for name, by in table.items()
-        ]
-    )
-    lines = [
-        l
-        for name, table in r['places'].items()
-        for l in rows(f'{name} within 3 pixels, %', table, 100, '.1f', (1, 5, 10, 15))
+def _with_interval(x, scale, digits):
+    "A value and its interval as text."
+    value, (low, high) = x['value'], x['interval']
+    return f'{scale * value:{digits}} ({scale * low:{digits}} to {scale * high:{digits}})'
+
+
+def _measure_rows(title, table, scale, digits, steps):
+    "A title with the horizons, and a row for each method of `table`."
+    out = [f'{title:<46}' + ''.join(f'{f"{k} steps":>24}' for k in steps)]
+    for name, by_step in table.items():
+        cells = [_with_interval(by_step[str(k)], scale, digits) if str(k) in by_step else '' for k in steps]
+        out.append(f'  {name:<44}' + ''.join(f'{cell:>24}' for cell in cells))
+    return out
+
+
+def _outcome_line(name, s):
+    "How well the probabilities of one outcome rank windows, and how well they are calibrated."
+    measures = [
+        f'{title} {_with_interval(s[key], 1, ".3f")}'
+        for title, key in (
+            ('area under ROC', 'roc_auc'),
+            ('average precision', 'average_precision'),
+            ('calibration error', 'calibration_error'),
+        )
     ]
+    return f'{name} within 20 steps (in {s["share"]:.1%} of windows): ' + ', '.join(measures)
+
+
+def _pairs_line(title, by_step, first, second):
+    "Two means at each horizon."
+    pairs = [f'{s[first]:.4f} and {s[second]:.4f} at {k}' for k, s in by_step.items()]
+    return f'{title}: ' + ', '.join(pairs) + ' steps'
+
+
+def imagination_table(
+    r: dict,  # as `measure_imagination` gives it
+) -> str:
+    "The measures as text."
+    r = json.loads(json.dumps(r))  # horizons are strings then, as in a file
+    near, far, lines = (1, 5, 10, 15), (1, 5, 10, 20), []
+    for name, table in r['places'].items():
+        lines += _measure_rows(f'{name} within 3 pixels, %', table, 100, '.1f', near)
     for kind, table in r.get('kinds', {}).items():
-        lines += rows(f'ball within 3 pixels, {kind}, %', table, 100, '.1f', (1, 5, 10, 15))
-    lines += rows("latent error, relative to the mean's", r['latent'], 1, '.3f', (1, 5, 10, 20)) + rows(
-        'PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', (1, 5, 10, 20)
-    )
-    for name, s in r['outcomes'].items():
-        lines.append(
-            f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}"
-        )
-    lines += rows(
-        'predictive variance against error, rank correlation',
-        {'predictive variance': r['predictive_variance']},
-        1,
-        '.2f',
-        (1, 5, 10, 20),
-    )
-    lines.append(
-        'predictive variance and error, mean: '
-        + ', '.join(
-            f"{s['predictive_variance']:.4f} and {s['error']:.4f} at {k}" for k, s in r['predictive_variance'].items()
-        )
-        + ' steps'
-    )
+        lines += _measure_rows(f'ball within 3 pixels, {kind}, %', table, 100, '.1f', near)
+    lines += _measure_rows("latent error, relative to the mean's", r['latent'], 1, '.3f', far)
+    lines += _measure_rows('PSNR on pixels that have changed, dB', r['changed'], 1, '.1f', far)
+    lines += [_outcome_line(name, s) for name, s in r['outcomes'].items()]
+    variance = r['predictive_variance']
+    title = 'predictive variance against error, rank correlation'
+    lines += _measure_rows(title, {'predictive variance': variance}, 1, '.2f', far)
+    lines.append(_pairs_line('predictive variance and error, mean', variance, 'predictive_variance', 'error'))
     if 'unseen' in r:
-        lines.append(
-            'predictive variance on its own game and on an unseen one: '
-            + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items())
-            + ' steps'
-        )
+        title = 'predictive variance on its own game and on an unseen one'
+        lines.append(_pairs_line(title, r['unseen'], 'own', 'unseen'))
     return '\n'.join(lines)
 
 # %% ../nbs/04b_imagination_report.ipynb #fd62bd41
 def plot_survival(
     curves: dict,  # title -> `SurvivalCurve`
 ):  # the figure
-    "Foretold and observed survival, a panel each."
+    "Predicted and observed survival, a panel each."
     figure_style()
     fig, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 2.8), sharey=True, squeeze=False)
     for ax, (title, curve) in zip(axes[0], curves.items()):
         steps = np.arange(1, len(curve.predicted) + 1)
         ax.plot(steps, curve.observed, 'o', ms=4, color=COLOURS[0], label='observed')
-        ax.plot(steps, curve.predicted, '-', color=COLOURS[1], label='foretold')
+        ax.plot(steps, curve.predicted, '-', color=COLOURS[1], label='predicted')
         ax.set(title=f'{title}: off by {curve.error:.3f}', xlabel='steps ahead')
     axes[0, 0].set_ylabel('nothing lost')
     axes[0, 0].legend()
@@ -127,9 +136,9 @@ def plot_survival(
 # %% ../nbs/04b_imagination_report.ipynb #d5f61878
 def most_changed(
     d: Rollouts,
-    n=2,  # windows
+    n: int = 2,  # windows
 ) -> np.ndarray:  # (n,) int
-    "Windows, from different episodes, in which most changes: what is hard to imagine."
+    "The windows whose beliefs change most, each from another episode: these are hard to imagine."
     change = (d.beliefs.mu[d.rows(d.mu.shape[1])] - d.beliefs.mu[d.last]).pow(2).sum(1).numpy()
     order = np.argsort(-change, kind='stable')
     return order[np.sort(np.unique(d.owner[order], return_index=True)[1])[:n]]
@@ -139,17 +148,15 @@ def most_changed(
 def plot_rollouts(
     d: Rollouts,
     vae: VAE,
-    window=None,  # which; the liveliest two by default
-    steps=(1, 3, 5, 8, 10, 12, 15, 20),
+    window: int | None = None,  # by default the two that change most
+    steps: tuple = (1, 3, 5, 8, 10, 12, 15, 20),
 ):  # the figure
-    "Frames as they came, above those imagined."
+    "Real frames above imagined ones."
     rows = {}
     for i, w in enumerate(most_changed(d) if window is None else [window]):
         z = torch.cat([d.beliefs.mu[d.last[w]][None], d.mu[w, [k - 1 for k in steps]]])
-        rows |= {
-            f'real{" " * i}': np.stack([d.frames(k)[w] for k in (0, *steps)]),
-            f'imagined{" " * i}': to_uint8(vae.decode(z)),
-        }
+        rows[f'real{" " * i}'] = np.stack([d.frames(k)[w] for k in (0, *steps)])
+        rows[f'imagined{" " * i}'] = to_uint8(vae.decode(z))
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])
 
 # %% ../nbs/04b_imagination_report.ipynb #52117f71
@@ -157,14 +164,14 @@ def plot_rollouts(
 def rollout_gif(
     d: Rollouts,
     vae: VAE,
-    window=None,  # which; the liveliest three by default
+    window: int | None = None,  # by default the three that change most, one after the other
 ) -> bytes:  # a GIF's content
-    "Real on the left, imagined on the right, from the last frame seen on."
-    both = []
+    "Real frames on the left, imagined ones on the right, from the last frame seen on."
+    both, H = [], d.mu.shape[1]
     for w in most_changed(d, 3) if window is None else [window]:
-        H = d.mu.shape[1]
-        real, dreamt = d.eps.frames[d.eps.rows()[d.last[w] + 1 : d.last[w] + 1 + H]], to_uint8(vae.decode(d.mu[w]))
-        both.append(np.concatenate([real, np.full_like(real[:, :, :4], 255), dreamt], 2))
+        real = d.eps.frames[d.eps.rows()[d.last[w] + 1 : d.last[w] + 1 + H]]
+        imagined = to_uint8(vae.decode(d.mu[w]))
+        both.append(np.concatenate([real, np.full_like(real[:, :, :4], 255), imagined], 2))
         both.append(np.repeat(both[-1][-1:], 4, 0))
     return gif_bytes(np.concatenate(both), scale=2)
 
@@ -172,8 +179,10 @@ def rollout_gif(
 def games_to_measure(
     cfg: EvalTransitionConfig,
     run: TrainTransitionConfig,  # of the model
-) -> tuple[Episodes, Episodes]:  # fresh games, with labels where there are any; and games that it has never seen
-    "Play what the model is measured on. Raise `InputError` where the unseen game is its own."
+) -> tuple[
+    Episodes, Episodes
+]:  # fresh games, with object labels where they can be had; and a game that it was not trained on
+    "Play the games that the model is measured on. Raise `InputError` where the unseen game is its own."
     own = run.collect
     hold = dict(hold=cfg.hold or own.hold, hold_least=cfg.hold_least or own.hold_least)
     game = replace(own, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, **hold)
@@ -190,9 +199,9 @@ def about_model(
     model: TransitionModel,
     cfg: EvalTransitionConfig,
     eps: Episodes,  # the games that it is measured on
-    unseen: Episodes,  # of a game that it has never seen
+    unseen: Episodes,  # of a game that it was not trained on
 ) -> dict:
-    "What a result says of the model and of its games."
+    "The entries of a result that describe the model and its games."
     run, log = model.settings, path.parent / 'metrics.jsonl'
     epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     games = {k: eps.config[k] for k in ('hold', 'hold_least')} | dict(unseen_game=unseen.config['env_name'])
@@ -241,8 +250,14 @@ def evaluate_transition(
     return measures
 
 # %% ../nbs/04b_imagination_report.ipynb #579120a3
-def write_evaluation(folder, d, vae, r, about):
-    "Numbers, table, pictures and the animation, into one folder."
+def write_evaluation(
+    folder: str | Path,
+    d: Rollouts,
+    vae: VAE,
+    r: dict,  # as `measure_imagination` gives it
+    about: dict,  # as `about_model` gives it
+):
+    "Write numbers, table, pictures and the animation into one folder."
     folder = Path(folder)
     write_text(folder / 'imagination.txt', imagination_table(r) + '\n')
     write_json(folder / 'imagination.json', about | r | provenance())
@@ -254,13 +269,14 @@ aif_eval_transition = command(EvalTransitionConfig, 'aif_eval_transition')(evalu
 
 # %% ../nbs/04b_imagination_report.ipynb #4d646839
 def load_evaluations(
-    folder,  # where `aif_eval_transition` wrote
-    env_name='Breakout',
-    player='random',
+    folder: str | Path,  # the `results_dir` of `aif_eval_transition`
+    env_name: str = 'Breakout',
+    player: str = 'random',
 ) -> dict:  # kind -> list of results, one a seed
-    "The measured models of one game."
+    "The results of one game."
     found = [read_result(f) for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
-    return {k: rs for k in ('grid', 'vector') if (rs := [r for r in found if r['kind'] == k and r['player'] == player])}
+    by_kind = {k: [r for r in found if r['kind'] == k and r['player'] == player] for k in ('grid', 'vector')}
+    return {k: results for k, results in by_kind.items() if results}
 
 
 def _curve(ax, label, tables, colour, ls='-', scale=1):
@@ -275,15 +291,15 @@ def _curve(ax, label, tables, colour, ls='-', scale=1):
 
 def plot_horizon(
     evaluations: dict,  # as `load_evaluations` gives it
-    thing='ball',
+    label: str = 'ball',  # one of `OBJECT_LABELS` of the game
 ):  # the figure
-    "Against steps ahead, over training seeds: share of frames in which the thing is near its place, and latent error."
+    "Share of imagined positions within 3 pixels, and latent error, against steps ahead, over training seeds."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.4))
     names = dict(grid='ours, on a grid', vector='GRU with 64 units')
-    for (k, rs), c in zip(evaluations.items(), COLOURS):
-        _curve(left, names[k], [r['places'][thing]['imagined'] for r in rs], c, scale=100)
-        _curve(right, names[k], [r['latent']['imagined'] for r in rs], c)
+    for (kind, results), colour in zip(evaluations.items(), COLOURS):
+        _curve(left, names[kind], [r['places'][label]['imagined'] for r in results], colour, scale=100)
+        _curve(right, names[kind], [r['latent']['imagined'] for r in results], colour)
     one = next(iter(evaluations.values()))[0]
     looks = {
         'constant velocity, field': (COLOURS[3], '--'),
@@ -292,10 +308,11 @@ def plot_horizon(
         'copy last': (COLOURS[5], ':'),
         'mean': ('0.2', ':'),
     }
-    for ax, tables, scale in ((left, one['places'][thing], 100), (right, one['latent'], 1)):
-        for m in looks:
-            m in tables and _curve(ax, m, [tables[m]], *looks[m], scale)
-    left.set(xlabel='steps ahead', ylabel=f'{thing} within 3 pixels (%)', ylim=(-3, 103))
+    for ax, tables, scale in ((left, one['places'][label], 100), (right, one['latent'], 1)):
+        for method, look in looks.items():
+            if method in tables:
+                _curve(ax, method, [tables[method]], *look, scale)
+    left.set(xlabel='steps ahead', ylabel=f'{label} within 3 pixels (%)', ylim=(-3, 103))
     right.set(xlabel='steps ahead', ylabel="latent error, relative to the mean's", ylim=(0, 2))
     left.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     right.legend(fontsize=8)
@@ -304,7 +321,9 @@ def plot_horizon(
     return fig
 
 # %% ../nbs/04b_imagination_report.ipynb #eb79203f
-def plot_calibration(evaluations: dict):  # the figure
+def plot_calibration(
+    evaluations: dict,  # as `load_evaluations` gives it
+):  # the figure
     "Reliability of the outcomes' probabilities, and predictive variance against error."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
@@ -317,11 +336,11 @@ def plot_calibration(evaluations: dict):  # the figure
             d, e = np.array(r['predictive_variance'][k]['deciles']).T
             right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
     left.plot([0, 1], [0, 1], ':', color='0.5')
-    left.set(xlabel='probability within 20 steps', ylabel='share that happened')
+    left.set(xlabel='probability within 20 steps', ylabel='share that occurred')
     left.legend(fontsize=8)
     right.set(
-        xlabel='predictive variance (squared spreads)',
-        ylabel='actual error (squared spreads)',
+        xlabel='predictive variance (squared standard deviations)',
+        ylabel='actual error (squared standard deviations)',
         xscale='log',
         yscale='log',
     )
@@ -332,46 +351,39 @@ def plot_calibration(evaluations: dict):  # the figure
 
 # %% ../nbs/04b_imagination_report.ipynb #92713e5a
 def evaluation_measures(
-    things,  # names of those whose places were measured
+    labels: list,  # names of the objects whose positions were measured
 ) -> dict:  # name -> a function of a result, digits to show, bounds of the measure
-    "What `evaluations_table` shows."
+    "The measures that `evaluations_table` shows."
     share, ratio = (0, 100), (0, math.inf)
+
+    def value(*keys, scale=1):
+        return lambda r: scale * reduce(getitem, keys, r)['value']
+
+    def unseen_ratio(k):
+        return lambda r: r['unseen'][k]['unseen'] / r['unseen'][k]['own']
+
     out = {'minutes of training': (lambda r: r['seconds'] / 60, 1, ratio)}
-    for n in things:
+    for n in labels:
         for k in ('1', '5', '10', '15'):
-            out[f'{n} within 3 pixels at {k} steps, %'] = (
-                lambda r, n=n, k=k: 100 * r['places'][n]['imagined'][k]['value'],
-                1,
-                share,
-            )
+            get = value('places', n, 'imagined', k, scale=100)
+            out[f'{n} within 3 pixels at {k} steps, %'] = (get, 1, share)
     for k in ('1', '5', '10', '20'):
-        out[f"latent error at {k} steps / mean's"] = (lambda r, k=k: r['latent']['imagined'][k]['value'], 3, ratio)
+        out[f"latent error at {k} steps / mean's"] = (value('latent', 'imagined', k), 3, ratio)
     for n in ('reward', 'loss'):
         for m in ('roc_auc', 'average_precision', 'calibration_error'):
-            out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (
-                lambda r, n=n, m=m: r['outcomes'][n][m]['value'],
-                3,
-                (0, 1),
-            )
+            out[f'{n} within 20 steps, {m.replace("_", " ")}'] = (value('outcomes', n, m), 3, (0, 1))
     for k in ('1', '5', '10', '20'):
-        out[f'predictive variance against error at {k} steps, rank correlation'] = (
-            lambda r, k=k: r['predictive_variance'][k]['value'],
-            2,
-            (-1, 1),
-        )
+        name = f'predictive variance against error at {k} steps, rank correlation'
+        out[name] = (value('predictive_variance', k), 2, (-1, 1))
     for k in ('1', '20'):
-        out[f'predictive variance on an unseen game / on its own, {k} steps'] = (
-            lambda r, k=k: r['unseen'][k]['unseen'] / r['unseen'][k]['own'],
-            1,
-            ratio,
-        )
+        out[f'predictive variance on an unseen game / on its own, {k} steps'] = (unseen_ratio(k), 1, ratio)
     return out
 
 
 def evaluations_table(
     evaluations: dict,  # as `load_evaluations` gives it
 ) -> str:
-    "A measure a line; for each kind of model the mean over training seeds with its 95 % interval, then each seed."
+    "One measure in a line: for each kind of model the mean over training seeds with its 95 % interval, then each seed."
 
     def cell(results, get, digits, bounds):
         values = [get(r) for r in results]
@@ -391,16 +403,16 @@ BASELINES = ('constant velocity, field', 'constant velocity, walls', 'constant v
 
 def position_rows(
     runs: dict,  # name of a kind of model -> list of its results, one a training seed, all on the same fresh games
-    thing='ball',  # one of `OBJECT_LABELS` of the game
-    steps=(1, 5, 10, 15),  # horizons, each one of `STEPS`
+    label: str = 'ball',  # one of `OBJECT_LABELS` of the game
+    steps: tuple = (1, 5, 10, 15),  # horizons, each one of `STEPS`
 ) -> list:  # (name, percentages, one a horizon): each seed and the mean of each kind, then each baseline
-    "How often a thing's imagined position is within 3 pixels of the true one, beside every baseline."
+    "How often an object's imagined position is within 3 pixels of the true one, beside every baseline."
 
     def percent(r, method):
-        return [100 * r['places'][thing][method][str(k)]['value'] for k in steps]
+        return [100 * r['places'][label][method][str(k)]['value'] for k in steps]
 
     every = [r for results in runs.values() for r in results]
-    names = [b for b in BASELINES if b in every[0]['places'][thing]]
+    names = [b for b in BASELINES if b in every[0]['places'][label]]
     baselines = {b: percent(every[0], b) for b in names}
     same = all(percent(r, b) == baselines[b] for r in every for b in names)
     check(same, 'These models were measured on different games; baselines can be shown beside one set of games only.')
@@ -416,17 +428,19 @@ def position_rows(
 def strongest(
     rows: list,  # as `position_rows` gives them
 ) -> list:  # the best baseline's percentage, one a horizon
-    "What a model must be above to know any dynamics."
+    "The best baseline at each horizon; a model must be above it to have learned any dynamics."
     return np.max([values for name, values in rows if name in BASELINES], axis=0).tolist()
 
 
 def positions_table(
-    runs: dict, thing='ball', steps=(1, 5, 10, 15)
+    runs: dict,  # as for `position_rows`
+    label: str = 'ball',
+    steps: tuple = (1, 5, 10, 15),
 ) -> str:  # text, a star after the strongest baseline of each horizon
     "The rows of `position_rows` as text."
-    rows = position_rows(runs, thing, steps)
+    rows = position_rows(runs, label, steps)
     best = strongest(rows)
-    lines = [f'{thing + " within 3 pixels, %":<36}' + ''.join(f'{f"{k} steps":>10}' for k in steps)]
+    lines = [f'{label + " within 3 pixels, %":<36}' + ''.join(f'{f"{k} steps":>10}' for k in steps)]
     for name, values in rows:
         stars = ['*' if name in BASELINES and v == b else ' ' for v, b in zip(values, best)]
         lines.append(f'  {name:<34}' + ''.join(f'{v:>9.1f}{star}' for v, star in zip(values, stars)))

@@ -25,11 +25,11 @@ from .transition import TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
 def n_step_returns(
-    G,  # (n, B) nats, of each step
-    continue_prob,  # (n, B) 0 where the step lost something, else 1
-    later,  # (B,) G still to come after the last real step, nats
-    discount,  # gamma
-    steps=None,  # (B,) int, how many of the n steps are real, where an episode ends before; by default all
+    G: torch.Tensor,  # (n, B) nats, of each step
+    continue_prob: torch.Tensor,  # (n, B) 0 where the step lost something, else 1
+    later: torch.Tensor,  # (B,) nats, G still to come after the last real step
+    discount: float,  # gamma
+    steps: torch.Tensor | None = None,  # (B,) int, how many of the n steps the episode still has; by default all
 ) -> torch.Tensor:  # (B,) nats
     "G from the first step on, bootstrapped after the last real one (Watkins 1989; Sutton and Barto 2018, chapter 7)."
     for t in reversed(range(len(G))):
@@ -39,19 +39,17 @@ def n_step_returns(
 
 # %% ../nbs/05b_policy_replay.ipynb #ee802f23
 class DuelingQNetwork(nn.Module):
-    "G still to come after each action, from the last two beliefs on a grid: the least is the critic's, and the habit prefers what has less (after Millidge 2020)."
+    "G still to come after each action, from the last two beliefs on a grid; critic and policy in one (Millidge 2020)."
 
     def __init__(
         self,
-        model: TransitionModel,  # whose units and sizes it takes over
-        width: int = 256,  # of its hidden layer
-        precision=10.0,  # beta, of the habit
+        model: TransitionModel,  # its units and sizes are copied
+        width: int = 256,  # of the hidden layer
+        precision: float = 10.0,  # beta, of the policy's softmax, per nat
     ):
         super().__init__()
-        check(
-            model.cfg.kind == 'grid',
-            f'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid, not {model.cfg.kind}.',
-        )
+        needs = 'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid'
+        check(model.cfg.kind == 'grid', f'{needs}, not {model.cfg.kind}.')
         Z, g, A = model.cfg.latent_dim, model.cfg.latent_grid, model.cfg.num_actions
         self.read = nn.Sequential(
             nn.Conv2d(2 * Z + 2, 32, 3, 1, 1),
@@ -64,10 +62,11 @@ class DuelingQNetwork(nn.Module):
             nn.Linear(64 * ((g + 3) // 4) ** 2, width),
             nn.ReLU(),
         )
-        self.value, self.advantage, self.precision, self.dim = nn.Linear(width, 1), nn.Linear(width, A), precision, Z
+        self.value, self.advantage = nn.Linear(width, 1), nn.Linear(width, A)
+        self.precision, self.dim = precision, Z
         for layer in (self.value, self.advantage):
             nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)  # every action alike, nothing expected
+            nn.init.zeros_(layer.bias)  # at first G is 0 for every action
         self.register_buffer('centre', model.centre.clone())
         self.register_buffer('scale', model.scale.clone())
         self.register_buffer('place', model.body.place.clone(), persistent=False)
@@ -75,22 +74,22 @@ class DuelingQNetwork(nn.Module):
 
     def values(
         self,
-        z,  # (B, Z) beliefs
-        before,  # (B, Z) those of the step before
+        z: torch.Tensor,  # (B, Z) beliefs
+        before: torch.Tensor,  # (B, Z) those of the step before
     ) -> torch.Tensor:  # (B, A) nats
         "G still to come after each action."
         z, before = ((x.float() - self.centre) / self.scale for x in (z, before))
-        x = torch.cat(
-            [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, before - z)]
-            + [self.place.expand(len(z), -1, -1, -1)],
-            1,
-        )
+        grids = [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, before - z)]
+        x = torch.cat([*grids, self.place.expand(len(z), -1, -1, -1)], 1)
         x = self.read(x.contiguous(memory_format=torch.channels_last))
         a = self.advantage(x)
         return (self.value(x) + a - a.mean(1, keepdim=True)).float()
 
-    def forward(self, state):
-        "-> logits (B, A), G to come (B,) in nats. The belief before is read from the memory, which holds it."
+    def forward(
+        self,
+        state: tuple,  # (z, h) belief and the transition model's memory, which holds the belief before
+    ) -> tuple[torch.Tensor, torch.Tensor]:  # (B, A) logits of the policy; (B,) nats, G to come
+        "Policy and critic, as `HabitNetwork` returns them."
         z, h = state
         before = self.centre + self.scale * h[..., -self.dim :].permute(0, 3, 1, 2).flatten(1)
         G = self.values(z, before)
@@ -103,14 +102,16 @@ class DuelingQNetwork(nn.Module):
 class ReplayConfig:
     replay_ratio: Positive = 1.0  # batches for each step of play
     replay_batch_size: Count = 32  # B, samples in each
-    n_step: Count = 3  # n, real steps before the target network says what is left
-    tau: PositiveFraction = 0.005  # how far the target network follows the network with each batch
+    n_step: Count = 3  # n, real steps before the target network's estimate
+    tau: PositiveFraction = 0.005  # share by which the target network moves towards the network with each batch
     q_lr: Positive = 3e-4  # learning rate of Adam
 
 # %% ../nbs/05b_policy_replay.ipynb #afe8355d
 class ReplaySample(NamedTuple):
+    "n real steps from each of B rows of play."
+
     seen: tuple  # belief and the one before, (B, Z) each
-    a: torch.Tensor  # (B,) int64, what was done
+    a: torch.Tensor  # (B,) int64, the action
     G: torch.Tensor  # (n, B) nats, of the steps that follow
     continue_prob: torch.Tensor  # (n, B) 0 where the step lost something, else 1
     steps: torch.Tensor  # (B,) int64, how many of these n steps the episode still has, at least 1
@@ -118,32 +119,37 @@ class ReplaySample(NamedTuple):
 
 
 class ReplayBuffer:
-    "What was really played, to draw moments from: each step that has an action is one, up to an episode's last."
+    "Real play to sample from: every step that has an action, up to an episode's last."
 
     def __init__(
         self,
         beliefs: Beliefs,
-        preferences: Preferences,  # what a reward and a loss are worth
+        preferences: Preferences,  # utility of a reward and of a loss, nats
         n_step: int,  # n
-        device='cpu',
+        device: torch.device | str = 'cpu',
     ):
         self.n, self.z, self.actions = n_step, beliefs.mu.to(device), beliefs.actions.to(device)
-        self.G = -(beliefs.outcomes @ torch.tensor([preferences.reward_preference, preferences.loss_preference])).to(
-            device
-        )
+        utility = torch.tensor([preferences.reward_preference, preferences.loss_preference])
+        self.G = -(beliefs.outcomes @ utility).to(device)
         self.continue_prob = 1 - beliefs.outcomes[:, 1].to(device)
         self.begin = np.repeat(beliefs.starts, beliefs.lengths)
-        self.end = np.repeat(
-            beliefs.starts + beliefs.lengths - 1, beliefs.lengths
-        )  # the last frame, which has no action
+        last = beliefs.starts + beliefs.lengths - 1  # the last frame of each episode, which has no action
+        self.end = np.repeat(last, beliefs.lengths)
         self.rows = np.where(np.arange(len(self.end)) < self.end)[0]
 
-    def state(self, rows):
-        "Beliefs at some rows, and before them; an episode's first frame stands in for what came before it."
+    def state(
+        self,
+        rows: np.ndarray,  # (B,) int
+    ) -> tuple:  # belief and the one before, (B, Z) each
+        "Beliefs at some rows and before them; at an episode's first frame both are that frame's."
         return self.z[rows], self.z[np.maximum(rows - 1, self.begin[rows])]
 
-    def sample(self, rng, size: int) -> ReplaySample:
-        "`size` moments, each as likely as any other."
+    def sample(
+        self,
+        rng: np.random.Generator,
+        size: int,  # B
+    ) -> ReplaySample:
+        "Steps chosen uniformly, with replacement."
         first = rng.choice(self.rows, size)
         steps = np.minimum(self.n, self.end[first] - first)
         rows = np.minimum(first + np.arange(self.n)[:, None], self.end[first])
@@ -159,23 +165,20 @@ class ReplayBuffer:
 # %% ../nbs/05b_policy_replay.ipynb #8db9d7b2
 def train_q_from_replay(
     habit: DuelingQNetwork,
-    beliefs: Beliefs,  # of real play, whoever played
+    beliefs: Beliefs,  # of real play, by any policy
     cfg: ReplayConfig,
-    preferences: Preferences,  # what a reward and a loss are worth
+    preferences: Preferences,  # utility of a reward and of a loss, nats
     discount: float,  # gamma, of G, per step
     steps: int,  # batches
-    seed=0,
-    progress=True,
+    seed: int = 0,
+    progress: bool = True,
 ) -> list:  # a dict of means for every tenth of the batches
-    "Teach a habit from what really happened: every step that has an action, up to an episode's last."
+    "Train a habit on real play by n-step double Q-learning with a target network."
     rng, device = np.random.default_rng(seed), habit.scale.device
     opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=True)
-    target, buffer, log, sums = (
-        copy.deepcopy(habit).requires_grad_(False),
-        ReplayBuffer(beliefs, preferences, cfg.n_step, device),
-        [],
-        [],
-    )
+    target = copy.deepcopy(habit).requires_grad_(False)
+    buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device)
+    log, sums = [], []
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
         m = buffer.sample(rng, cfg.replay_batch_size)
         with torch.no_grad():
