@@ -219,7 +219,7 @@ def check_train_agent(
     alike = (vae.latent_dim, vae.latent_grid) == (model.latent_dim, model.latent_grid)
     check(alike, 'The VAE and the transition model need the same latent_dim and latent_grid.')
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
-    advice = 'A habit that learns from replay holds no actions: with --learn_from replay, repeat must be 1.'
+    advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
     check(cfg.learn_from == 'imagination' or cfg.act.repeat == 1, advice)
     first = f'first_steps ({schedule.first_steps})'
     enough = schedule.total_timesteps > schedule.first_steps
