@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from . import __version__
-from .active_learning import VisitRecorder
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
 from .checkpoints import export_weights, find_device
 from .cli import command
@@ -34,7 +33,7 @@ from .episodes import Episodes
 from .expected_free_energy import INFORMATION_WEIGHTS
 from .imagination import TOWARDS
 from .lost_lives import lost_lives
-from .mcts_agent import AgentConfig, MCTSAgent
+from .mcts_agent import AgentConfig, MCTSAgent, VisitRecorder
 from .plotting import COLOURS, figure_style
 from .renamed import read_result
 from .stats import Interval, bootstrap, interval_text, plot_seeds, seed_interval

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['PRESETS', 'aif_train_agent', 'aif_calibrate', 'evaluate_round', 'measure_objects', 'train_and_report',
-           'CalibrateConfig', 'refit_outcomes', 'calibrate', 'plot_rounds']
+           'CalibrateConfig', 'refit_outcomes', 'calibrate', 'curve_as_dict', 'measures_of_rounds', 'plot_rounds']
 
 # %% ../nbs/05e_train_agent.ipynb #e7e49966
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +24,15 @@ from .core import check, check_folder, provenance, write_json
 from .data import play
 from .environments import find_game
 from .episodes import Episodes, split_episodes
-from .imagination import ball_events, imagine_windows, position_errors, score_outcomes, shares, survival_curve
+from aif_atari.imagination import (
+    SurvivalCurve,
+    ball_events,
+    imagine_windows,
+    position_errors,
+    score_outcomes,
+    shares,
+    survival_curve,
+)
 from .imagination_report import plot_survival
 from .mcts_agent import AgentConfig
 from .object_labels import labelled, labels_of
@@ -35,16 +43,17 @@ from .train_transition import TrainTransitionConfig, finetune_outcome_head
 # %% ../nbs/05e_train_agent.ipynb #bd71eb61
 def evaluate_round(
     agent: Agent,
-    eps: Episodes,  # play that it has not learned from
-    measure_steps: int = 0,  # steps of its first game that are replayed with labels, to measure what is seen
-) -> dict:  # also `steps_made`, the emulator steps that measuring took
-    "What an agent makes of new play: calibration of the loss it expects, and object recall in a labelled part."
+    eps: Episodes,  # play that it was not trained on
+    measure_steps: int = 0,  # steps of the first game to play again with labels, to measure object recall
+) -> dict[str, Any]:  # measures, and `steps_made`, the emulator steps that measuring took
+    "Measure an agent on new play: calibration of predicted losses, and object recall in a labelled part."
     part = labelled(eps, measure_steps) if measure_steps else None
     steps_made = part.steps_made if part else 0
     long_enough = eps.lengths >= agent.model.cfg.warmup_frames + 20
     if not long_enough.any():
         return dict(steps_made=steps_made)
-    scores = score_outcomes(d := imagine_windows(agent.model, agent.vae, eps, 20, 1000))
+    d = imagine_windows(agent.model, agent.vae, eps, 20, 1000)
+    scores = score_outcomes(d)
     out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in scores.items()})
     out['survival_error'] = survival_curve(d).error
     return out | dict(steps_made=steps_made) | (measure_objects(agent, part) if part else {})
@@ -53,23 +62,24 @@ def evaluate_round(
 def measure_objects(
     agent: Agent,
     eps: Episodes,  # play with `ram`
-) -> dict:
-    "The share of balls that it sees, and of those it imagines rightly, by what becomes of them; nothing where the game has no labels."
-    game, things = find_game(eps.config['env_name'])[1], labels_of(eps.config['env_name'])
-    if 'ball' not in things or eps.lengths.max() < agent.model.cfg.warmup_frames + 20:
+) -> dict[str, Any]:  # empty where the game has no labels, or the play is too short
+    "The recall of the ball, and the share of imagined balls at the right position, by event."
+    game, objects = find_game(eps.config['env_name'])[1], labels_of(eps.config['env_name'])
+    if 'ball' not in objects or eps.lengths.max() < agent.model.cfg.warmup_frames + 20:
         return {}
     d = imagine_windows(agent.model, agent.vae, eps, 20, 1000)
     agent.cpu()
-    right = {n: position_errors(d, agent.vae, things['ball'], (5, 10), only=k) for n, k in ball_events(d, game).items()}
+    events = ball_events(d, game).items()
+    errors = {name: position_errors(d, agent.vae, objects['ball'], (5, 10), only=k) for name, k in events}
     return dict(
         ball_recall=object_recall(count_detections(reconstructor(agent.vae), eps)).get('ball'),
-        kinds={n: shares(e).get('imagined') for n, e in right.items()},
+        kinds={name: shares(e).get('imagined') for name, e in errors.items()},
     )
 
 # %% ../nbs/05e_train_agent.ipynb #d4bf3f45
 PRESETS = dict(
     quick=Preset(
-        'two small rounds of Breakout, to see every part run in a few minutes; it learns little',
+        'two small rounds of Breakout, which run every part in a few minutes; the agent learns little',
         dict(
             rounds=2,
             first_steps=3000,
@@ -117,7 +127,7 @@ PRESETS = dict(
 
 
 def train_and_report(cfg: TrainAgentConfig) -> Agent:
-    "Train an agent on its own play: eyes, imagination, habit and critic, round by round. The same command again goes on."
+    "Train VAE, transition model, habit and critic on the agent's own play. The same command again continues."
     return train_agent(cfg, partial(evaluate_round, measure_steps=cfg.schedule.measure_steps))
 
 
@@ -128,23 +138,23 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent', PRESETS)(train_an
 class CalibrateConfig:
     model_path: str = ''  # agent.pt of a trained agent
     pretrained: str = ''  # or the name of shipped weights, breakout or pong
-    episodes: Annotated[int, Bounds(8, 10_000)] = 60  # games to play; half of them to train on, half to measure on
+    episodes: Annotated[int, Bounds(8, 10_000)] = 60  # games to play: half to train on, half to measure on
     max_steps: Count = 3000  # agent steps after which a game is cut
     seed: Seed = 4_000_042  # of the games
-    outcome_epochs: Count = 16  # passes of the layer that reads outcomes
+    outcome_epochs: Count = 16  # passes of the outcome head over its data
     windows: Annotated[int, Bounds(10, 1_000_000)] = 4000  # of 20 imagined steps, to measure on
-    output_dir: str = 'outputs/calibrate'  # where to write the agent with its new layer, and the figure
+    output_dir: str = 'outputs/calibrate'  # where to write the agent with its new outcome head, and the figure
     results_dir: str = ''  # where to write survival_GAME.json; nowhere by default
 
 # %% ../nbs/05e_train_agent.ipynb #41c0fb5e
 def refit_outcomes(
     agent: Agent,
     eps: Episodes,  # its own play; a fifth of the games is held out
-    folder,  # for the training's checkpoints
-    epochs: int,  # passes
-    seed=0,
-):
-    "Train the layer that reads outcomes, and nothing else of the agent, on what the model imagines of its own play."
+    folder: str | Path,  # for the training's checkpoints
+    epochs: int,  # passes over the games
+    seed: int = 0,  # of the split and the training
+) -> None:
+    "Train the outcome head, and nothing else of the agent, on open-loop rollouts from the agent's own play."
     settings = dict(env_name=eps.config['env_name'], seed=seed, checkpoint_freq=epochs, outcome_epochs=epochs)
     own = dict(transition=agent.model.cfg, output_dir=str(check_folder(folder)))
     cfg = make_config(TrainTransitionConfig, settings | own)
@@ -152,14 +162,13 @@ def refit_outcomes(
     finetune_outcome_head(agent.model, train, val, cfg)
     agent.eval()
 
-
+# %% ../nbs/05e_train_agent.ipynb #1cbe42f3
 def calibrate(
     cfg: CalibrateConfig,
-) -> dict:
-    "Train the layer that reads outcomes on an agent's own play, and measure how long nothing is lost."
+) -> dict[str, Any]:  # predicted and observed survival before and after
+    "Train the outcome head on an agent's own play, and compare predicted with observed survival before and after."
     check_bounds(cfg)
-    path = resolve_agent_path(cfg)
-    agent = load_agent(path)
+    agent = load_agent(resolve_agent_path(cfg))
     advice = 'choose another --seed'
     check(cfg.seed != agent.settings.seed, f'The agent was trained on the games of seed {cfg.seed}; {advice}.')
     folder = check_folder(cfg.output_dir)
@@ -173,41 +182,52 @@ def calibrate(
     curves['after'] = survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows))
     save_agent(agent, folder / 'agent.pt', agent.settings)
     save_figure(folder / 'survival.png', plot_survival(curves))
-    name = find_game(game.env_name)[1]
-    kept = {
-        when: dict(predicted=c.predicted.tolist(), observed=c.observed.tolist(), error=c.error)
-        for when, c in curves.items()
-    }
+    kept = {when: curve_as_dict(c) for when, c in curves.items()}
     out = dict(env_name=game.env_name, seed=agent.settings.seed, games=len(fresh), curves=kept)
     if cfg.results_dir:
+        name = find_game(game.env_name)[1]
         write_json(Path(cfg.results_dir) / f'survival_{name}.json', out | provenance())
     for when, c in curves.items():
         share = f'nothing lost within 20 steps in {c.observed[-1]:.1%}, predicted {c.predicted[-1]:.1%}'
-        print(f'{when}: {share}; off by {c.error:.3f} at most')
-    print(f"The agent with its new layer is {folder / 'agent.pt'}.")
+        print(f'{when}: {share}; largest difference {c.error:.3f}')
+    print(f"The agent with its new outcome head is {folder / 'agent.pt'}.")
     return out
+
+
+def curve_as_dict(
+    curve: SurvivalCurve,
+) -> dict[str, Any]:  # as results files hold it
+    "A survival curve as lists and a number."
+    return dict(predicted=curve.predicted.tolist(), observed=curve.observed.tolist(), error=curve.error)
 
 
 aif_calibrate = command(CalibrateConfig, 'aif_calibrate')(calibrate)
 
 # %% ../nbs/05e_train_agent.ipynb #98f5b347
+def measures_of_rounds(
+    rounds: list[dict],  # the reports of a run's rounds, in order
+) -> dict[str, tuple[np.ndarray, list[float]]]:  # steps played before, and values, of each measure
+    "What `plot_rounds` draws: the return of each round, and the measures of the rounds that have them."
+    before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1]
+    ids = [k for k, r in enumerate(rounds) if 'outcomes' in r]
+    measured = [rounds[k] for k in ids]
+    return {
+        'return': (before, [float(np.mean(r['returns'])) for r in rounds]),
+        'calibration error of loss': (before[ids], [r['outcomes']['loss']['calibration_error'] for r in measured]),
+        'ball recall': (before[ids], [r['ball_recall']['value'] for r in measured]),
+    }
+
+
 def plot_rounds(
-    runs: dict,  # name -> the reports of a run's rounds, in order
-):  # the figure
-    "Round by round: the return, how well the loss of a life was foretold, and the share of balls that were seen."
+    runs: dict[str, list[dict]],  # name -> the reports of a run's rounds, in order
+) -> plt.Figure:
+    "Round by round: the return, the calibration error of predicted losses, and the recall of the ball."
     figure_style()
     fig, axes = plt.subplots(1, 3, figsize=(10, 2.8))
     for i, (name, rounds) in enumerate(runs.items()):
-        before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1] / 1000
-        told = [k for k, r in enumerate(rounds) if 'outcomes' in r]
-        pick = lambda f: [f(rounds[k]) for k in told]
-        axes[0].plot(before, [np.mean(r['returns']) for r in rounds], 'o-', ms=3, color=COLOURS[i], label=name)
-        axes[1].plot(
-            before[told], pick(lambda r: r['outcomes']['loss']['calibration_error']), 'o-', ms=3, color=COLOURS[i]
-        )
-        axes[2].plot(before[told], pick(lambda r: r['ball_recall']['value']), 'o-', ms=3, color=COLOURS[i])
-    for ax, title in zip(axes, ('return', 'calibration error of loss', 'share of balls seen')):
-        ax.set(title=title, xlabel='steps played before (thousands)')
+        for ax, (title, (steps, values)) in zip(axes, measures_of_rounds(rounds).items()):
+            ax.plot(steps / 1000, values, 'o-', ms=3, color=COLOURS[i], label=name)
+            ax.set(title=title, xlabel='steps played before (thousands)')
     axes[1].set_ylim(0)
     axes[0].legend()
     return fig
