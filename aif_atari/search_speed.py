@@ -72,7 +72,7 @@ class Node:
             yield self.q(a)
             yield from child.values()
 
-# %% ../nbs/05h_search_speed.ipynb #284b32cf
+# %% ../nbs/05h_search_speed.ipynb #13b1c986
 def search_with_nodes(
     step: Callable,  # (state, actions) -> next state, G, probability to continue
     root: tuple[torch.Tensor, ...],  # the state of one game, one row each
@@ -232,7 +232,7 @@ def time_searches(
     arrays = min(seconds(with_arrays) for _ in range(3))
     return dict(nodes=seconds(with_nodes) * E / games, arrays=arrays)
 
-
+# %% ../nbs/05h_search_speed.ipynb #8295c9a8
 def measure_search(
     cfg: SearchSpeedConfig,
 ) -> dict:  # as it is written
