@@ -28,7 +28,7 @@ from .object_recall import count_detections, object_recall, probe_latent, recall
 from .plotting import COLOURS, figure_style
 from .stats import interval_text, seed_interval
 from .train import TrainVAEConfig, episodes_of, make_optimiser, train_vae
-from .vae import VAE, VAEConfig, grid_config
+from .vae import VAE, VAEConfig, free_energy, grid_config
 
 # %% ../nbs/03b_ablations.ipynb #f3baa02e
 _games = dict(num_episodes=100, hold=8, settle=-1)
@@ -103,7 +103,7 @@ def epochs_within(
 
     def step():
         with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.train.mixed_precision, 'cpu')):
-            F = vae.free_energy(o.contiguous(memory_format=torch.channels_last))['F']
+            F = free_energy(vae, o.contiguous(memory_format=torch.channels_last))['F']
         opt.zero_grad()
         F.backward()
         opt.step()

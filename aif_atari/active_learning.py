@@ -33,7 +33,7 @@ from .train import FrameData, fit
 from .train_transition import TrainTransitionConfig, resolve_vae_path
 from .transition import TransitionConfig, TransitionModel, load_transition
 from .tree_search import Simulations
-from .vae import VAE, VAEConfig, check_vae, grid_config, load_vae
+from .vae import VAE, VAEConfig, check_vae, free_energy, grid_config, load_vae, start_from
 
 # %% ../nbs/05d_active_learning.ipynb #a1ffe6eb
 @dataclass
@@ -169,10 +169,10 @@ def train_vae_round(
     torch.manual_seed(cfg.seed)
     vae = VAE(part_of(VAEConfig, vae_cfg)).to(device)
     if before is None:
-        vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1), device))
+        start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), 1), device))
     else:
         vae.load_state_dict(before.state_dict())
-    fit(vae, VAE.free_energy, data, vae_cfg, 'VAE')
+    fit(vae, free_energy, data, vae_cfg, 'VAE')
     return load_vae(folder / 'final_model.pt')
 
 

@@ -26,7 +26,8 @@ from .environments import CollectConfig
 from .episodes import Episodes, to_float
 from .object_labels import ObjectLabel, labels_of, play_with_labels, positions
 from .stats import bootstrap
-from .vae import VAE, encode_frames, load_pretrained, load_vae
+from .train import load_pretrained, load_vae
+from .vae import VAE, encode_frames
 
 # %% ../nbs/03a_object_recall.ipynb #ee24330f
 def crop_windows(
@@ -422,7 +423,7 @@ def evaluate_objects(cfg):
         f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.',
     )
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
-    env_name = cfg.env_name or vae.settings.get('env_name', 'Breakout')
+    env_name = cfg.env_name or vae.settings.collect.env_name
     if cfg.output_dir:
         check_folder(cfg.output_dir)
     game = CollectConfig(

@@ -29,7 +29,7 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game, shrink
 from .episodes import Episodes, frame_batches, to_float
 from .train import TrainConfig, make_optimiser
-from .vae import VAE, VAEConfig
+from .vae import VAE, VAEConfig, free_energy, start_from
 
 # %% ../nbs/speed.ipynb #35398f99
 def _resizer(size):
@@ -111,7 +111,7 @@ class PlainRecipe:
         return (b for (b,) in self.loader)
 
     def step(self, o):
-        F = self.vae.free_energy(o)['F']
+        F = free_energy(self.vae, o)['F']
         self.opt.zero_grad()
         F.backward()
         self.opt.step()
@@ -125,7 +125,7 @@ class OurRecipe:
     def __init__(self, eps, vae_cfg, epochs=10):
         cfg = TrainConfig(epochs=epochs)
         self.eps, self.vae = eps, VAE(vae_cfg)
-        self.vae.start_from(to_float(eps.frames[eps.spread(2048)]))
+        start_from(self.vae, to_float(eps.frames[eps.spread(2048)]))
         self.opt, self.schedule = make_optimiser(self.vae, cfg, epochs * (eps.num_frames // 128))
         self.bfloat16 = use_bfloat16('auto', 'cpu')
 
@@ -134,7 +134,7 @@ class OurRecipe:
 
     def step(self, o):
         with torch.autocast('cpu', torch.bfloat16, enabled=self.bfloat16):
-            F = self.vae.free_energy(o)['F']
+            F = free_energy(self.vae, o)['F']
         self.opt.zero_grad()
         F.backward()
         self.opt.step()
