@@ -118,9 +118,9 @@ def false_alarms(
 ) -> np.ndarray:  # (n,) bool
     "Frames in which the reconstruction adds at least half an object where there is none."
     size, (hx, hy) = frames.shape[1], half_window(label, frames.shape[1])
-    look = torch.as_tensor(np.nan_to_num(look)).float().permute(2, 0, 1)[None]
+    kernel = torch.as_tensor(np.nan_to_num(look)).float().permute(2, 0, 1)[None]
     error = torch.as_tensor(reconstructed - frames).float().permute(0, 3, 1, 2)
-    match = (F.conv2d(error, look, padding=(hy, hx)) / look.pow(2).sum().clamp_min(1e-9))[:, 0].numpy()
+    match = (F.conv2d(error, kernel, padding=(hy, hx)) / kernel.pow(2).sum().clamp_min(1e-9))[:, 0].numpy()
     left, right, top, bottom = np.array(label.field) * size / np.array([160, 160, 210, 210])
     column, row = np.arange(size), np.arange(size)[:, None]
     outside = (column < left - 1) | (column > right) | (row < top - 1) | (row > bottom)
@@ -321,8 +321,9 @@ def count_detections(
     "Counts of what is reconstructed, episode by episode."
     labels = labels_of(eps.config['env_name']) if eps.ram is not None else {}
     out, sightings = {}, {name: [] for name in labels}
-    for i, e in enumerate(eps):
-        o = np.float32(e.frames) / 255
+    for i in range(len(eps)):
+        e = eps[i]
+        o = e.frames.astype(np.float32) / 255
         t = np.unique(np.linspace(1, len(o) - 1, min(per_episode, len(o) - 1)).astype(int))
         shown = reconstruct(eps.stack(eps.starts[i] + t, context), e.frames[t - 1])
         pairs = _count_pixels(o, t, shown)
@@ -416,7 +417,7 @@ def trivial_models(
     mean = eps.frames[eps.spread(2000)].mean(0, dtype=np.float64).astype(np.float32) / 255
     return {
         'mean frame': lambda stacked, before: np.repeat(mean[None], len(stacked), 0),
-        'frame before': lambda stacked, before: np.float32(before) / 255,
+        'frame before': lambda stacked, before: before.astype(np.float32) / 255,
     }
 
 
@@ -514,8 +515,8 @@ def evaluate_objects(
     check_object_recall(cfg)
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
     env_name = cfg.env_name or vae.settings.collect.env_name
-    sizes = dict(num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, frame_size=vae.cfg.frame_size)
-    game = CollectConfig(env_name, seed=cfg.seed, **sizes)
+    game = CollectConfig(env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed)
+    game = replace(game, frame_size=vae.cfg.frame_size)
     eps, probe_eps = play_with_labels(game, cfg.player), None
     if cfg.probe_episodes and labels_of(env_name):
         probe_eps = play_with_labels(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed + 1_000_000))

@@ -233,6 +233,7 @@ class VAE(nn.Module):
     mean_frame: torch.Tensor  # (1, 3*context, H, W), the training frames' mean
     var: torch.Tensor  # (), variance of the Gaussian likelihood, a running mean of the squared error
     steps: torch.Tensor  # (), batches that `free_energy` has seen in training
+    settings: Any  # what it was trained with, where it was loaded
 
     def __init__(self, cfg: VAEConfig):
         super().__init__()
