@@ -8,27 +8,54 @@ __all__ = ['VARIANTS', 'aif_ablations', 'CELL_MEASURES', 'MARKS', 'AblationConfi
            'plot_recall_in_time']
 
 # %% ../nbs/03b_ablations.ipynb #a347a12e
-import math
-import time
-from dataclasses import asdict, dataclass
+from .checkpoints import export_weights
+from .checkpoints import use_bfloat16
+from .cli import command
+from .config import OneOf
+from .config import Positive
+from .config import Seed
+from .config import check_bounds
+from .config import from_dict
+from .config import make_config
+from .core import check_folder
+from .core import file_hash
+from .core import one_of
+from .core import provenance
+from .core import read_json
+from .core import write_json
+from .environments import CollectConfig
+from .environments import find_game
+from .episodes import load_episodes
+from .object_labels import SCRIPTS
+from .object_labels import labels_of
+from .object_labels import play_with_labels
+from .object_recall import count_detections
+from .object_recall import object_recall
+from .object_recall import probe_latent
+from .object_recall import recall_table
+from .object_recall import reconstructor
+from .plotting import COLOURS
+from .plotting import figure_style
+from .renamed import read_result
+from .stats import interval_text
+from .stats import seed_interval
+from .train import PRODUCTION_COLLAGE
+from .train import PRODUCTION_TRAINING
+from .train import TrainVAEConfig
+from .train import episodes_of
+from .train import make_optimiser
+from .train import train_vae
+from .vae import VAE
+from .vae import free_energy
+from .vae import grid_settings
+from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
+import math
 import matplotlib.pyplot as plt
+import time
 import torch
-
-from .checkpoints import export_weights, use_bfloat16
-from .cli import command
-from .config import OneOf, Positive, Seed, check_bounds, part_of
-from .core import check_folder, file_hash, one_of, provenance, read_json, write_json
-from .environments import CollectConfig, find_game
-from .episodes import load_episodes
-from .object_labels import SCRIPTS, labels_of, play_with_labels
-from .object_recall import count_detections, object_recall, probe_latent, recall_table, reconstructor
-from .plotting import COLOURS, figure_style
-from .stats import interval_text, seed_interval
-from .train import TrainVAEConfig, episodes_of, make_optimiser, train_vae
-from .vae import VAE, VAEConfig, free_energy, grid_config
 
 # %% ../nbs/03b_ablations.ipynb #f3baa02e
 _games = dict(num_episodes=100, hold=8, settle=-1)
@@ -226,7 +253,7 @@ def load_cells(
     return {
         v: cells
         for v in VARIANTS
-        if (cells := [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
+        if (cells := [read_result(f) for f in sorted(Path(folder).glob(f'{game}_{v}_[0-9]*.json'))])
     }
 
 

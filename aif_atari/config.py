@@ -4,26 +4,43 @@
 
 # %% auto #0
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
-           'Share', 'Seed', 'BaseSeed', 'Switch', 'RENAMED', 'RENAMED_VALUES', 'Bounds', 'OneOf', 'IsDataclass',
-           'setting_rules', 'field_docs', 'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names',
-           'short_name', 'did_you_mean', 'check_type', 'make_config', 'check_bounds', 'from_dict']
+           'Share', 'Seed', 'BaseSeed', 'Switch', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules', 'field_docs',
+           'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name', 'did_you_mean',
+           'check_type', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
-import ast
-import linecache
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, field, fields, is_dataclass
+from .core import InputError
+from .core import check
+from .renamed import RENAMED
+from .renamed import RENAMED_VALUES
+from collections.abc import Collection
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import field
+from dataclasses import fields
+from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from inspect import getsource
 from io import StringIO
 from textwrap import dedent
-from tokenize import COMMENT, generate_tokens
-from types import MappingProxyType, NoneType
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
-
-from .core import InputError, check
+from tokenize import COMMENT
+from tokenize import generate_tokens
+from types import MappingProxyType
+from types import NoneType
+from typing import Annotated
+from typing import Any
+from typing import ClassVar
+from typing import Literal
+from typing import NamedTuple
+from typing import Protocol
+from typing import TypeVar
+from typing import cast
+from typing import get_args
+from typing import get_origin
+import ast
+import linecache
+import math
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
@@ -368,63 +385,6 @@ def check_bounds(
             raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
 
 # %% ../nbs/config.ipynb #c0f1a037
-# Name of a configuration, or * for all -> {old name: new name, as `make_config` takes it}. None instead of a new name
-# says that the setting no longer exists and that its value is dropped.
-RENAMED: dict[str, dict[str, str | None]] = {
-    'VAEConfig': {'focus': 'foreground_weight'},
-    'TransitionConfig': {'members': 'ensemble_size', 'rare': 'rarity_exponent'},
-    'WindowConfig': {
-        'hard': 'prioritized_fraction',
-        'short': 'curriculum_short_epochs',
-        'grow': 'curriculum_grow_epochs',
-    },
-    'SearchConfig': {'exploration': 'c_puct'},
-    'Preferences': {
-        'want_reward': 'reward_preference',
-        'want_loss': 'loss_preference',
-        'risk': 'neg_expected_utility',
-        'state_information': 'state_info_gain',
-        'parameter_information': 'param_info_gain',
-    },
-    'AgentConfig': {'omega': 'action_precision', 'horizon': 'plan_horizon'},
-    'ImaginationConfig': {
-        'habit_steps': 'updates_first',
-        'habit_more': 'updates_later',
-        'habit_last': 'updates_last',
-        'starts': 'num_rollouts',
-        'dream': 'horizon',
-        'trace': 'lambda_',
-        'passes': 'update_epochs',
-        'minibatch': 'minibatch_size',
-        'clip': 'clip_coef',
-        'entropy': 'ent_coef',
-        'from_search': 'search_coef',
-        'habit_lr': 'policy_lr',
-    },
-    'ReplayConfig': {
-        'replay': 'replay_ratio',
-        'replay_batch': 'replay_batch_size',
-        'follow': 'tau',
-        'value_lr': 'q_lr',
-    },
-    'RoundConfig': {
-        'budget': 'total_timesteps',
-        'recent': 'recent_steps',
-        'vae_more': 'vae_epochs_later',
-        'model_epochs': 'transition_epochs',
-        'model_more': 'transition_epochs_later',
-        'model_last': 'transition_epochs_last',
-        'model_steps': 'transition_steps',
-        'model_ahead': 'transition_horizon',
-        'model_batch': 'transition_batch_size',
-        'hard': 'prioritized_fraction',
-    },
-}
-
-# Name of a setting -> {old value: new value}
-RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imagination', 'play': 'replay'}}
-
-
 def _old_names(
     config: type[IsDataclass],  # whose table is wanted
     renamed: Mapping[str, Mapping[str, str | None]],  # as `RENAMED`
@@ -452,8 +412,8 @@ def _translate(
         new = name if name in current else old_names.get(name, name)
         if new is not None:
             nested = new in parts and isinstance(value, Mapping)
-            value_names = RENAMED_VALUES.get(new.rpartition('.')[2], {}) if isinstance(value, str) else {}
-            plain = value_names.get(value, value) if value_names else value
+            new_values = RENAMED_VALUES.get(new.rpartition('.')[2], {})
+            plain = new_values.get(value, value) if isinstance(value, str) else value
             translated[new] = _translate(parts[new], value, renamed) if nested else plain
     return translated
 

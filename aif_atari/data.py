@@ -6,22 +6,30 @@
 __all__ = ['aif_collect', 'RandomPolicy', 'slot_seed', 'play', 'replay', 'with_ram', 'scrub', 'CollectToFile', 'collect']
 
 # %% ../nbs/00_data.ipynb #bd840f17
-import itertools
-from collections import deque
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-
-import ipywidgets as widgets
-import numpy as np
-from ale_py import ALEInterface, roms
-from tqdm.auto import tqdm
-
 from .cli import command
 from .config import from_dict
-from .core import check, check_folder
-from .environments import CollectConfig, check_collect, chosen_actions, find_game, open_games, settle_steps
-from .episodes import _PER_FRAME, Episodes
+from .core import check
+from .core import check_folder
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import chosen_actions
+from .environments import find_game
+from .environments import open_games
+from .environments import settle_steps
+from .episodes import Episodes
+from .episodes import _PER_FRAME
 from .plotting import png_bytes
+from ale_py import ALEInterface
+from ale_py import roms
+from collections import deque
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+from tqdm.auto import tqdm
+import ipywidgets as widgets
+import itertools
+import numpy as np
 
 # %% ../nbs/00_data.ipynb #ad351673
 class RandomPolicy:
@@ -179,7 +187,7 @@ def play(
             bar.update((min(games.steps_made, enough) if enough else len(table.writer.lengths)) - bar.n)
             table.forget(t)
             new_life = (lives_next < lives) | (table.begun == t + 1)
-            if hasattr(policy, 'told'):
+            if hasattr(policy, 'observe_step'):
                 policy.observe_step(actions, table.begun == t + 1)
             if over or not table.running.any():
                 break

@@ -7,19 +7,26 @@ __all__ = ['Settle', 'CollectConfig', 'check_collect', 'chosen_actions', 'find_g
            'shrink', 'GymGames', 'open_games']
 
 # %% ../nbs/environments.ipynb #6603138a
-import re
+from .config import Bounds
+from .config import Count
+from .config import Natural
+from .config import Seed
+from .config import Share
+from .config import check_bounds
+from .core import InputError
+from .core import check
+from .core import one_of
+from ale_py import ALEInterface
+from ale_py import LoggerMode
+from ale_py import roms
+from ale_py.vector_env import AtariVectorEnv
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
-
 import ale_py
 import gymnasium
 import numpy as np
-from ale_py import ALEInterface, LoggerMode, roms
-from ale_py.vector_env import AtariVectorEnv
-
-from .config import Bounds, Count, Natural, Seed, Share, check_bounds
-from .core import InputError, check, one_of
+import re
 
 # %% ../nbs/environments.ipynb #43b1c3b5
 Settle = Annotated[int, Bounds(-1, 1000)]

@@ -7,16 +7,17 @@ __all__ = ['Episode', 'Episodes', 'sample_episodes', 'concat_episodes', 'load_ep
            'to_uint8', 'frame_batches', 'window_starts', 'sequence_batches']
 
 # %% ../nbs/episodes.ipynb #9bfefea2
-import json
-import zipfile
+from .core import InputError
+from .core import atomic
+from .core import check
 from collections import namedtuple
-from dataclasses import dataclass, replace
-
+from dataclasses import dataclass
+from dataclasses import replace
+from fastcore.basics import patch
+import json
 import numpy as np
 import torch
-from fastcore.basics import patch
-
-from .core import InputError, atomic, check
+import zipfile
 
 # %% ../nbs/episodes.ipynb #a4f2f3ab
 Episode = namedtuple('Episode', 'frames actions rewards terminated truncated lives ram')

@@ -9,27 +9,44 @@ __all__ = ['aif_eval_vae', 'frame_errors', 'summarise', 'fresh_frames', 'linear_
            'evaluation_figures']
 
 # %% ../nbs/03_eval.ipynb #d15d7739
-from dataclasses import dataclass, replace
+from .checkpoints import find_device
+from .cli import command
+from .config import Count
+from .config import part
+from .core import check
+from .core import check_folder
+from .core import file_hash
+from .core import provenance
+from .core import write_json
+from .core import write_text
+from .data import play
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import load_episodes
+from .episodes import split_episodes
+from .episodes import to_float
+from .episodes import to_uint8
+from .likelihoods import kl_nats
+from .plotting import COLOURS
+from .plotting import figure_style
+from .plotting import png_bytes
+from .plotting import save_figure
+from .plotting import show_frames
+from .stats import bootstrap
+from .train import load_vae
+from .vae import VAE
+from .vae import encode_frames
+from .vae import start_from
+from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from .checkpoints import find_device
-from .cli import command
-from .config import Count, part
-from .core import check, check_folder, file_hash, provenance, write_json, write_text
-from .data import play
-from .environments import CollectConfig, check_collect, find_game
-from .episodes import Episodes, load_episodes, split_episodes, to_float, to_uint8
-from .likelihoods import kl_nats
-from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
-from .stats import bootstrap
-from .train import load_vae
-from .vae import VAE, encode_frames, start_from
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -66,7 +83,7 @@ def summarise(
     rows = np.stack([np.append(errors[episodes == e].sum(0), (episodes == e).sum()) for e in np.unique(episodes)])
     stats = dict(
         psnr=lambda x, axis: -10 * np.log10(x[:, 0].sum() / x[:, 4].sum() + 1e-12),
-        accuracy=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
+        within_tolerance=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
         psnr_moving=lambda x, axis: -10 * np.log10(x[:, 2].sum() / max(1, x[:, 3].sum()) + 1e-12),
     )
     out = dict(mse=rows[:, 0].sum() / rows[:, 4].sum())
@@ -137,7 +154,7 @@ def results_table(
             line(
                 name,
                 between(r, 'psnr', 1, '.2f'),
-                between(r, 'accuracy', 100, '.2f'),
+                between(r, 'within_tolerance', 100, '.2f'),
                 between(r, 'psnr_moving', 1, '.1f'),
                 f"{r['mse']:.6f}",
             )

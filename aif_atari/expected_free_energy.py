@@ -8,15 +8,14 @@ __all__ = ['TERMS', 'INFORMATION_WEIGHTS', 'entropy', 'mutual_information', 'neg
            'deep_state_info_gain', 'log_joint_events', 'deep_param_info_gain']
 
 # %% ../nbs/04d_expected_free_energy.ipynb #e2768c8b
-import math
+from .config import Bounds
+from .config import Finite
 from dataclasses import dataclass
 from typing import Annotated
-
+import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from .config import Bounds, Finite
 
 # %% ../nbs/04d_expected_free_energy.ipynb #a7aaabd3
 def entropy(
@@ -84,20 +83,17 @@ def dirichlet_info_gain(
 # %% ../nbs/04d_expected_free_energy.ipynb #0ee7b694
 @dataclass
 class Preferences:
-    want_reward: Finite = 3.0  # preference for a reward over none, nats
-    want_loss: Finite = -3.0  # preference for losing a life or a point over not losing it, nats
-    risk: Finite = 1.0  # weight of risk
-    state_information: Finite = 0.0  # weight of what will be learned about the state, per nat; where it is sought, 0.01
-    parameter_information: Finite = (
-        0.0  # weight of what will be learned about the parameters, per nat; where it is sought, 1
-    )
+    reward_preference: Finite = 3.0  # preference for a reward over none, nats
+    loss_preference: Finite = -3.0  # preference for losing a life or a point over not losing it, nats
+    neg_expected_utility: Finite = 1.0  # weight of minus the expected log-preference
+    state_info_gain: Finite = 0.0  # weight of the information gain about the state, per nat; where it is sought, 0.01
+    param_info_gain: Finite = 0.0  # weight of the information gain about the parameters, per nat; where sought, 1
     samples: Annotated[int, Bounds(1, 1000)] = 1  # drawn from each member for the last
 
 
-TERMS = ('risk', 'state_information', 'parameter_information')
-INFORMATION_WEIGHTS = dict(
-    state_information=0.01, parameter_information=1.0
-)  # where information is sought: each term then weighs about half a nat on a real frame
+TERMS = ('neg_expected_utility', 'state_info_gain', 'param_info_gain')
+# where information is sought: each term then weighs about half a nat on a real frame
+INFORMATION_WEIGHTS = dict(state_info_gain=0.01, param_info_gain=1.0)
 
 # %% ../nbs/04d_expected_free_energy.ipynb #defe278f
 def deep_neg_expected_utility(

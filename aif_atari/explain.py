@@ -6,32 +6,30 @@
 __all__ = ['terms_of_actions', 'Decision', 'decision_text', 'decision_widget', 'tree_layout', 'plot_tree', 'plot_decision']
 
 # %% ../nbs/05f_explain.ipynb #a4cef2b2
+from .core import check
+from .episodes import to_uint8
+from .mcts_agent import ImaginationEnv
+from .mcts_agent import MCTSAgent
+from .plotting import COLOURS
+from .plotting import figure_style
+from .plotting import png_bytes
 from dataclasses import replace
-
+from fastcore.basics import patch
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from fastcore.basics import patch
-
-from .core import check
-from .episodes import to_uint8
-from .mcts_agent import ImaginationEnv, MCTSAgent
-from .plotting import COLOURS, figure_style, png_bytes
 
 # %% ../nbs/05f_explain.ipynb #ce58f815
 def terms_of_actions(
-    agent: MCTSAgent,
-    state,  # (z, h) of one moment, one row each
-) -> tuple:  # terms of G, (A,) nats each; probabilities of reward and loss (A, 2)
+    policy: MCTSAgent,
+    state: tuple[torch.Tensor, torch.Tensor],  # (z, h) of one moment, one row each
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:  # terms of G, (A,) nats each; P of reward and loss (A, 2)
     "What one step under each action is worth, term by term, those that have no weight included."
-    A, all_terms = (
-        agent.model.cfg.num_actions,
-        replace(agent.world.prefer, state_information=1.0, parameter_information=1.0),
-    )
-    _, terms, p = ImaginationEnv(agent.model, agent.world.lv_q, all_terms).imagine(
-        tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A)
-    )
+    A = policy.model.cfg.num_actions
+    every_term = replace(policy.world.prefer, state_info_gain=1.0, param_info_gain=1.0)
+    world = ImaginationEnv(policy.model, policy.world.lv_q, every_term)
+    _, terms, p = world.imagine(tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A))
     return terms, p
 
 # %% ../nbs/05f_explain.ipynb #254d48c3
@@ -211,7 +209,7 @@ def plot_decision(
         bars,
         {
             'habit P(a)': t['habit'],
-            'risk, next step': t['risk'],
+            'neg. utility, next step': t['neg expected utility'],
             'mean G below': t['G below'],
             'posterior Q(a)': t['posterior'],
         }.items(),

@@ -8,24 +8,37 @@ __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'ObjectFinder', 'Rollouts', 'predictive_
            'survival_curve', 'score_outcomes', 'actual_error', 'score_uncertainty', 'shares', 'measure_imagination']
 
 # %% ../nbs/04a_imagination.ipynb #6c418347
-import math
-from dataclasses import dataclass, replace
+from .beliefs import Beliefs
+from .beliefs import encode_episodes
+from .core import check
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import to_float
+from .episodes import window_starts
+from .object_labels import OBJECT_LABELS
+from .object_labels import ObjectLabel
+from .object_labels import labels_of
+from .object_labels import positions
+from .object_recall import half_window
+from .object_recall import ratio_of
+from .object_recall import recovered_fraction
+from .outcomes import still_going
+from .outcomes import survival
+from .stats import average_precision
+from .stats import bootstrap
+from .stats import calibration_error
+from .stats import reliability
+from .stats import roc_auc
+from .stats import spearman
+from .transition import TransitionModel
+from .vae import VAE
+from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple
-
+import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from .beliefs import Beliefs, encode_episodes
-from .core import check
-from .environments import find_game
-from .episodes import Episodes, to_float, window_starts
-from .object_labels import OBJECT_LABELS, ObjectLabel, labels_of, positions
-from .object_recall import half_window, ratio_of, recovered_fraction
-from .outcomes import still_going, survival
-from .stats import average_precision, bootstrap, calibration_error, reliability, roc_auc, spearman
-from .transition import TransitionModel
-from .vae import VAE
 
 # %% ../nbs/04a_imagination.ipynb #91492d54
 class ObjectFinder:
@@ -77,8 +90,8 @@ class Rollouts:
     last: np.ndarray  # (n,) row in `beliefs` of the last frame seen
     owner: np.ndarray  # (n,) the window's episode
     mu: torch.Tensor  # (n, H, Z) float32, the members' mean
-    doubt: torch.Tensor  # (n, H) float32, squared error that the model expects to make, in squared spreads
-    disagreement: torch.Tensor  # (n, H) float32, the part of doubt that is the members' disagreement
+    predictive_variance: torch.Tensor  # (n, H) float32, squared error that the model expects, in squared spreads
+    disagreement: torch.Tensor  # (n, H) float32, the part of it that is the members' disagreement
     p: torch.Tensor  # (n, H, 2) float32, probability of each outcome in the step before
 
     def rows(self, k):
@@ -92,7 +105,7 @@ def predictive_variance(
     mu,
     lv,  # (M, ..., Z) members' means and log-variances
     scale,  # (Z,)
-) -> tuple:  # doubt and disagreement (...), in squared spreads
+) -> tuple:  # predictive variance and disagreement (...), in squared spreads
     "The squared error that the members expect to make, and how far they disagree, which is a part of it."
     disagreement = mu.var(0, unbiased=False) / scale**2
     return (lv.exp().mean(0) / scale**2 + disagreement).mean(-1), disagreement.mean(-1)
@@ -342,7 +355,7 @@ def actual_error(
 
 def score_uncertainty(
     d: Rollouts, scale, steps
-) -> dict:  # k -> rank correlation (value and interval over episodes), mean doubt, mean error, deciles; and the disagreement's own correlation and mean
+) -> dict:  # k -> rank correlation (value and interval over episodes), mean predictive variance, mean error, deciles; and the disagreement's own correlation and mean
     "How well the model foretells its own error, among windows with the same horizon."
     error, groups, out = actual_error(d, scale), [np.where(d.owner == e)[0] for e in np.unique(d.owner)], {}
     for k in steps:
@@ -356,7 +369,7 @@ def score_uncertainty(
         out[k] = dict(
             value=spearman(u, e),
             interval=bootstrap(np.arange(len(groups)), correlation, 200),
-            doubt=float(u.mean()),
+            predictive_variance=float(u.mean()),
             error=float(e.mean()),
             deciles=deciles,
             disagreement=dict(value=spearman(d.disagreement[:, k - 1], e), mean=float(d.disagreement[:, k - 1].mean())),
@@ -389,7 +402,7 @@ def measure_imagination(
     eps: Episodes,  # held-out play, with `ram` where the game has labels
     unseen=None,  # play of a game that the model has not seen
     num_windows=2000,
-) -> tuple:  # `Rollouts`; and places, kinds, latent, changed, outcomes, doubt, unseen
+) -> tuple:  # `Rollouts`; and places, kinds, latent, changed, outcomes, predictive_variance, unseen
     "All measures of this chapter."
     d = imagine_windows(model, vae, eps, max(STEPS), num_windows)
     game = find_game(eps.config['env_name'])[1]
@@ -400,7 +413,7 @@ def measure_imagination(
         latent=latent,
         changed=changed,
         outcomes=score_outcomes(d),
-        doubt=score_uncertainty(d, model.scale, (1, 5, 10, 20)),
+        predictive_variance=score_uncertainty(d, model.scale, (1, 5, 10, 20)),
     )
     if things:
         out['kinds'] = {

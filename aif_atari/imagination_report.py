@@ -4,35 +4,56 @@
 
 # %% auto #0
 __all__ = ['aif_eval_transition', 'BASELINES', 'EvalTransitionConfig', 'imagination_table', 'plot_survival', 'most_changed',
-           'plot_rollouts', 'rollout_gif', 'evaluate_transition', 'write_evaluation', 'load_evaluations',
-           'plot_horizon', 'plot_calibration', 'evaluation_measures', 'evaluations_table', 'position_rows', 'strongest',
-           'positions_table']
+           'plot_rollouts', 'rollout_gif', 'games_to_measure', 'about_model', 'evaluate_transition', 'write_evaluation',
+           'load_evaluations', 'plot_horizon', 'plot_calibration', 'evaluation_measures', 'evaluations_table',
+           'position_rows', 'strongest', 'positions_table']
 
 # %% ../nbs/04b_imagination_report.ipynb #96fb1cf0
-import json
-import math
-from dataclasses import dataclass, replace
+from .checkpoints import export_weights
+from .checkpoints import pretrained_path
+from .cli import command
+from .config import Count
+from .config import Natural
+from .config import Seed
+from .config import check_bounds
+from .core import check
+from .core import check_folder
+from .core import file_hash
+from .core import provenance
+from .core import write_bytes
+from .core import write_json
+from .core import write_text
+from .data import play
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import to_uint8
+from .imagination import Rollouts
+from .imagination import measure_imagination
+from .object_labels import play_with_labels
+from .plotting import COLOURS
+from .plotting import figure_style
+from .plotting import gif_bytes
+from .plotting import save_figure
+from .plotting import show_frames
+from .renamed import read_result
+from .stats import interval_text
+from .stats import seed_interval
+from .train import load_vae
+from .train_transition import TrainTransitionConfig
+from .train_transition import load_transition
+from .train_transition import resolve_vae_path
+from .transition import TransitionModel
+from .vae import VAE
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-
+import json
+import math
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-
-from .checkpoints import export_weights, pretrained_path
-from .cli import command
-from .config import Count, Natural, Seed, check_bounds, from_dict, part_of
-from .core import check, check_folder, file_hash, provenance, read_json, write_bytes, write_json, write_text
-from .data import play
-from .environments import CollectConfig, find_game
-from .episodes import to_uint8
-from .imagination import Rollouts, measure_imagination
-from .object_labels import play_with_labels
-from .plotting import COLOURS, figure_style, gif_bytes, save_figure, show_frames
-from .stats import interval_text, seed_interval
-from .train_transition import TrainTransitionConfig, resolve_vae_path
-from .transition import load_transition
-from .vae import VAE, load_vae
 
 # %% ../nbs/04b_imagination_report.ipynb #7513bc55
 @dataclass
@@ -43,7 +64,7 @@ class EvalTransitionConfig:
     vae_path: str = ''
     # who plays the games: random as in training, or scripted (Breakout and Pong)
     player: Literal['random', 'scripted'] = 'random'
-    # a game that the model has not seen, to measure its doubt on; by default Pong, for Pong Breakout
+    # a game that the model has not seen, to measure its uncertainty on; by default Pong, for Pong Breakout
     unseen: str = ''
     num_episodes: Count = 20  # fresh episodes
     num_windows: Count = 2000  # windows to imagine, evenly taken from them
@@ -54,7 +75,7 @@ class EvalTransitionConfig:
     # where to write; by default the folder evaluation beside the model, for shipped weights nowhere
     output_dir: str = ''
     results_dir: str = ''  # where to write the numbers as GAME_KIND_SEED.json; nowhere by default
-    ship_dir: str = ''  # where to write the weights for shipping; nowhere by default
+    export_dir: str = ''  # where to export the weights to; nowhere by default
 
 # %% ../nbs/04b_imagination_report.ipynb #efcd8df5
 def imagination_table(r: dict) -> str:
@@ -84,15 +105,23 @@ def imagination_table(r: dict) -> str:
         lines.append(
             f"{name} within 20 steps (in {s['share']:.1%} of windows): area under ROC {cell(s['roc_auc'], 1, '.3f')}, average precision {cell(s['average_precision'], 1, '.3f')}, calibration error {cell(s['calibration_error'], 1, '.3f')}"
         )
-    lines += rows('doubt against error, rank correlation', {'doubt': r['doubt']}, 1, '.2f', (1, 5, 10, 20))
+    lines += rows(
+        'predictive variance against error, rank correlation',
+        {'predictive variance': r['predictive_variance']},
+        1,
+        '.2f',
+        (1, 5, 10, 20),
+    )
     lines.append(
-        'doubt and error, mean: '
-        + ', '.join(f"{s['doubt']:.4f} and {s['error']:.4f} at {k}" for k, s in r['doubt'].items())
+        'predictive variance and error, mean: '
+        + ', '.join(
+            f"{s['predictive_variance']:.4f} and {s['error']:.4f} at {k}" for k, s in r['predictive_variance'].items()
+        )
         + ' steps'
     )
     if 'unseen' in r:
         lines.append(
-            'doubt on its own game and on one it has never seen: '
+            'predictive variance on its own game and on an unseen one: '
             + ', '.join(f"{s['own']:.4f} and {s['unseen']:.4f} at {k}" for k, s in r['unseen'].items())
             + ' steps'
         )
@@ -159,75 +188,76 @@ def rollout_gif(
     return gif_bytes(np.concatenate(both), scale=2)
 
 # %% ../nbs/04b_imagination_report.ipynb #f1c80bcd
-def evaluate_transition(cfg):
-    "Measure what a transition model imagines on fresh games: things' places, beliefs, pixels, outcomes and doubt."
-    check_bounds(cfg)
-    check(
-        bool(cfg.model_path) != bool(cfg.pretrained),
-        'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.',
-    )
-    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
-    model = load_transition(path)
-    run = from_dict(TrainTransitionConfig, model.settings)
-    vae, folder = (
-        load_vae(cfg.vae_path or resolve_vae_path(run)),
-        cfg.output_dir or (cfg.model_path and str(path.parent / 'evaluation')),
-    )
-    check(
-        cfg.seed not in (run.seed, vae.settings.get('seed')),
-        f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed, so that the games are fresh.',
-    )
-    for f in filter(None, (folder, cfg.results_dir, cfg.ship_dir)):
-        check_folder(f)
-    game = replace(
-        part_of(CollectConfig, run),
-        num_episodes=cfg.num_episodes,
-        max_steps=cfg.max_steps,
-        seed=cfg.seed,
-        hold=cfg.hold or run.hold,
-        hold_least=cfg.hold_least or run.hold_least,
-    )
-    other = cfg.unseen or ('Breakout' if find_game(run.env_name)[1] == 'pong' else 'Pong')
-    check(
-        find_game(other) != find_game(run.env_name),
-        f'{other} is the game that the model was trained on; name another as --unseen.',
-    )
-    eps = (
-        play(game) if run.noop_max or run.fire_reset else play_with_labels(game, cfg.player)
-    )  # those can't be replayed, and have no labels
-    d, r = measure_imagination(
-        model, vae, eps, play(replace(game, env_name=other, num_episodes=4, max_steps=200)), cfg.num_windows
-    )
-    log = (
-        [json.loads(l) for l in (path.parent / 'metrics.jsonl').read_text().splitlines()]
-        if (path.parent / 'metrics.jsonl').exists()
-        else []
-    )
-    about = dict(
-        env_name=run.env_name,
-        kind=run.kind,
-        seed=run.seed,
+def games_to_measure(
+    cfg: EvalTransitionConfig,
+    run: TrainTransitionConfig,  # of the model
+) -> tuple[Episodes, Episodes]:  # fresh games, with labels where there are any; and games that it has never seen
+    "Play what the model is measured on. Raise `InputError` where the unseen game is its own."
+    own = run.collect
+    hold = dict(hold=cfg.hold or own.hold, hold_least=cfg.hold_least or own.hold_least)
+    game = replace(own, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed, **hold)
+    other = cfg.unseen or ('Breakout' if find_game(own.env_name)[1] == 'pong' else 'Pong')
+    differs = find_game(other) != find_game(own.env_name)
+    check(differs, f'{other} is the game that the model was trained on; name another as --unseen.')
+    can_be_replayed = not (own.noop_max or own.fire_reset)  # labels come from a replay
+    eps = play_with_labels(game, cfg.player) if can_be_replayed else play(game)
+    return eps, play(replace(game, env_name=other, num_episodes=4, max_steps=200))
+
+
+def about_model(
+    path: Path,  # of the checkpoint
+    model: TransitionModel,
+    cfg: EvalTransitionConfig,
+    eps: Episodes,  # the games that it is measured on
+    unseen: Episodes,  # of a game that it has never seen
+) -> dict:
+    "What a result says of the model and of its games."
+    run, log = model.settings, path.parent / 'metrics.jsonl'
+    epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    games = {k: eps.config[k] for k in ('hold', 'hold_least')} | dict(unseen_game=unseen.config['env_name'])
+    return dict(
+        env_name=run.collect.env_name,
+        kind=run.transition.kind,
+        seed=run.train.seed,
         player=cfg.player,
-        hold=game.hold,
-        hold_least=game.hold_least,
-        unseen_game=other,
-        seconds=round(sum(x['seconds'] for x in log), 1),
+        **games,
+        seconds=round(sum(row['seconds'] for row in epochs), 1),
         parameters=sum(p.numel() for p in model.parameters()),
         sha256=file_hash(path),
-        settings=model.settings,
+        settings=asdict(run),
     )
+
+
+def evaluate_transition(
+    cfg: EvalTransitionConfig,
+) -> dict:  # as `measure_imagination` gives it
+    "Measure a transition model's open-loop rollouts on fresh games: positions, beliefs, pixels, outcomes, uncertainty."
+    check_bounds(cfg)
+    advice = 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.'
+    check(bool(cfg.model_path) != bool(cfg.pretrained), advice)
+    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
+    model = load_transition(path)
+    run = model.settings
+    vae = load_vae(cfg.vae_path or resolve_vae_path(run))
+    fresh = cfg.seed not in (run.collect.seed, vae.settings.collect.seed)
+    advice = 'choose another --seed, so that the games are fresh'
+    check(fresh, f'The model was trained on the episodes of seed {cfg.seed}; {advice}.')
+    folder = cfg.output_dir or (str(path.parent / 'evaluation') if cfg.model_path else '')
+    for f in filter(None, (folder, cfg.results_dir, cfg.export_dir)):
+        check_folder(f)
+    eps, unseen = games_to_measure(cfg, run)
+    rollouts, measures = measure_imagination(model, vae, eps, unseen, cfg.num_windows)
+    about, game = about_model(path, model, cfg, eps, unseen), find_game(run.collect.env_name)[1]
     if folder:
-        write_evaluation(folder, d, vae, r, about)
+        write_evaluation(folder, rollouts, vae, measures, about)
     if cfg.results_dir:
-        write_json(
-            Path(cfg.results_dir)
-            / f"{find_game(run.env_name)[1]}_{run.kind}_{run.seed}{'_scripted' if cfg.player == 'scripted' else ''}.json",
-            about | r | provenance(),
-        )
-    if cfg.ship_dir:
-        export_weights(path, find_game(run.env_name)[1], 'TransitionModel', cfg.ship_dir)
-    print(imagination_table(r) + (f'\n\nPictures and numbers are in {folder}.' if folder else ''))
-    return r
+        scripted = '_scripted' if cfg.player == 'scripted' else ''
+        name = f'{game}_{run.transition.kind}_{run.train.seed}{scripted}.json'
+        write_json(Path(cfg.results_dir) / name, about | measures | provenance())
+    if cfg.export_dir:
+        export_weights(path, game, 'TransitionModel', cfg.export_dir)
+    print(imagination_table(measures) + (f'\n\nPictures and numbers are in {folder}.' if folder else ''))
+    return measures
 
 # %% ../nbs/04b_imagination_report.ipynb #579120a3
 def write_evaluation(folder, d, vae, r, about):
@@ -248,7 +278,7 @@ def load_evaluations(
     player='random',
 ) -> dict:  # kind -> list of results, one a seed
     "The measured models of one game."
-    found = [read_json(f, 'result') for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
+    found = [read_result(f) for f in sorted(Path(folder).glob(f'{find_game(env_name)[1]}_*.json'))]
     return {k: rs for k in ('grid', 'vector') if (rs := [r for r in found if r['kind'] == k and r['player'] == player])}
 
 
@@ -294,7 +324,7 @@ def plot_horizon(
 
 # %% ../nbs/04b_imagination_report.ipynb #eb79203f
 def plot_calibration(evaluations: dict):  # the figure
-    "Reliability of the outcomes' probabilities, and doubt against error."
+    "Reliability of the outcomes' probabilities, and predictive variance against error."
     figure_style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     for i, r in enumerate(evaluations['grid']):
@@ -303,12 +333,17 @@ def plot_calibration(evaluations: dict):  # the figure
             left.plot(p, y, '-', color=c, lw=1)
             left.scatter(p, y, 4 + 0.15 * n, color=c, label=name if i == 0 else None)
         for k, c in zip(('1', '10'), COLOURS[2:]):
-            d, e = np.array(r['doubt'][k]['deciles']).T
+            d, e = np.array(r['predictive_variance'][k]['deciles']).T
             right.plot(d, e, 'o-', color=c, ms=4, lw=1, label=f'at {k} steps' if i == 0 else None)
     left.plot([0, 1], [0, 1], ':', color='0.5')
     left.set(xlabel='probability within 20 steps', ylabel='share that happened')
     left.legend(fontsize=8)
-    right.set(xlabel='doubt (squared spreads)', ylabel='actual error (squared spreads)', xscale='log', yscale='log')
+    right.set(
+        xlabel='predictive variance (squared spreads)',
+        ylabel='actual error (squared spreads)',
+        xscale='log',
+        yscale='log',
+    )
     ends = right.get_xlim()
     right.plot(ends, ends, ':', color='0.5', lw=1)
     right.legend(fontsize=8)
@@ -338,9 +373,13 @@ def evaluation_measures(
                 (0, 1),
             )
     for k in ('1', '5', '10', '20'):
-        out[f'doubt against error at {k} steps, rank correlation'] = (lambda r, k=k: r['doubt'][k]['value'], 2, (-1, 1))
+        out[f'predictive variance against error at {k} steps, rank correlation'] = (
+            lambda r, k=k: r['predictive_variance'][k]['value'],
+            2,
+            (-1, 1),
+        )
     for k in ('1', '20'):
-        out[f'doubt on an unseen game / on its own, {k} steps'] = (
+        out[f'predictive variance on an unseen game / on its own, {k} steps'] = (
             lambda r, k=k: r['unseen'][k]['unseen'] / r['unseen'][k]['own'],
             1,
             ratio,

@@ -6,35 +6,42 @@
 __all__ = ['lost_lives', 'chance_of_loss', 'lost_roc_auc', 'why_lost', 'plot_lost']
 
 # %% ../nbs/05i_lost_lives.ipynb #71863e7a
+from .agent import Agent
+from .beliefs import Beliefs
+from .beliefs import encode_episodes
+from .core import check
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import window_starts
+from .imagination import TOWARDS
+from .object_labels import OBJECT_LABELS
+from .object_labels import positions
+from .object_recall import half_window
+from .object_recall import reconstructor
+from .object_recall import recovered_fraction
+from .outcomes import survival
+from .plotting import COLOURS
+from .plotting import figure_style
+from .stats import roc_auc
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from .agent import Agent
-from .beliefs import Beliefs, encode_episodes
-from .core import check
-from .environments import find_game
-from .episodes import Episodes, window_starts
-from .imagination import TOWARDS
-from .object_labels import OBJECT_LABELS, positions
-from .object_recall import half_window, reconstructor, recovered_fraction
-from .outcomes import survival
-from .plotting import COLOURS, figure_style
-from .stats import roc_auc
-
 # %% ../nbs/05i_lost_lives.ipynb #dff6c496
 def lost_lives(
-    mind: Agent,
+    agent: Agent,
     eps: Episodes,  # its own play, with `ram`, of a game of `TOWARDS`
     within=10,  # steps in which the loss follows
 ) -> dict:  # lists: for each life lost, the share of the last five balls that was `seen` and the `foreseen` chance of the loss; that chance for each ball `saved`; and for the lost, then the saved, how `near` the ball was and how far `apart` from the paddle, pixels
     "The last frame with the ball before the paddle, for balls that were lost and balls that were saved."
-    name, W, share, at, apart = find_game(eps.config['env_name'])[1], mind.model.cfg.warmup_frames, [], [], []
+    name, W, share, at, apart = find_game(eps.config['env_name'])[1], agent.model.cfg.warmup_frames, [], [], []
     axis, paddle = TOWARDS[name]
-    b, thing, size = encode_episodes(mind.vae, eps), OBJECT_LABELS[name]['ball'], eps.frames.shape[1]
+    b, thing, size = encode_episodes(agent.vae, eps), OBJECT_LABELS[name]['ball'], eps.frames.shape[1]
     for e in eps:
         o, t, xy = np.float32(e.frames) / 255, np.arange(len(e.frames)), positions(e.ram, thing, size)
-        share.append(recovered_fraction(o, reconstructor(mind.vae)(e.frames, None), t, xy, half_window(thing, size))[0])
+        share.append(
+            recovered_fraction(o, reconstructor(agent.vae)(e.frames, None), t, xy, half_window(thing, size))[0]
+        )
         at.append(xy[:, axis])
         apart.append(np.abs(xy - positions(e.ram, OBJECT_LABELS[name][paddle], size))[:, 1 - axis])
     share, at, apart, after = (
@@ -58,23 +65,23 @@ def lost_lives(
     return dict(
         within=within,
         seen=seen.tolist(),
-        foreseen=chance_of_loss(mind, b, last, within),
-        saved=chance_of_loss(mind, b, saved, within),
+        foreseen=chance_of_loss(agent, b, last, within),
+        saved=chance_of_loss(agent, b, saved, within),
         **{k: x[np.concatenate([last, saved])].tolist() for k, x in dict(near=at, apart=apart).items()},
     )
 
 
 @torch.no_grad()
 def chance_of_loss(
-    mind: Agent,
+    agent: Agent,
     b: Beliefs,
     last,  # (n,) rows of the last frame seen
     within: int,  # steps that are imagined, under the actions that were taken
 ) -> list:  # n probabilities
     "What the model makes of some moments."
-    W, p = mind.model.cfg.warmup_frames, []
+    W, p = agent.model.cfg.warmup_frames, []
     for rows in torch.as_tensor(last[:, None] + np.arange(1 - W, within + 1)).split(250) if len(last) else ():
-        hazard = mind.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W - 1 :, 1].sigmoid().mean(0)
+        hazard = agent.model.rollout(b.mu[rows[:, :W]], b.actions[rows[:, :-1]])[2][:, :, W - 1 :, 1].sigmoid().mean(0)
         p += (1 - survival(hazard)[:, -1]).tolist()
     return p
 

@@ -6,27 +6,31 @@
 __all__ = ['ChooseBy', 'ActionPrecision', 'ImaginationEnv', 'HabitNetwork', 'AgentConfig', 'sharpen', 'MCTSAgent', 'check_agent']
 
 # %% ../nbs/05_mcts_agent.ipynb #71eab548
-import math
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
-
-import numpy as np
-import torch
-from torch import nn
-
 from .checkpoints import use_bfloat16
-from .config import Bounds, Switch, check_bounds, part_of
+from .config import Bounds
+from .config import Switch
+from .config import check_bounds
+from .config import part
 from .core import check
 from .episodes import to_float
-from aif_atari.expected_free_energy import (
-    Preferences,
-    deep_neg_expected_utility,
-    deep_param_info_gain,
-    deep_state_info_gain,
-)
-from .transition import TransitionModel, on_grid
-from .tree_search import SearchConfig, evaluate_policies, search
+from .expected_free_energy import Preferences
+from .expected_free_energy import deep_neg_expected_utility
+from .expected_free_energy import deep_param_info_gain
+from .expected_free_energy import deep_state_info_gain
+from .transition import TransitionModel
+from .transition import on_grid
+from .tree_search import SearchConfig
+from .tree_search import evaluate_policies
+from .tree_search import search
 from .vae import VAE
+from dataclasses import dataclass
+from dataclasses import replace
+from torch import nn
+from typing import Annotated
+from typing import Literal
+import math
+import numpy as np
+import torch
 
 # %% ../nbs/05_mcts_agent.ipynb #a6c254b9
 class ImaginationEnv:
@@ -41,26 +45,20 @@ class ImaginationEnv:
         repeat=1,  # steps for which an action is held
         discount=1.0,  # of G, per step, while it is held
     ):
-        self.model, self.lv_q, self.prefer, self.generator, self.repeat, self.discount = (
-            model,
-            lv_q,
-            prefer or Preferences(),
-            torch.Generator().manual_seed(seed),
-            repeat,
-            discount,
-        )
+        self.model, self.lv_q, self.prefer = model, lv_q, prefer or Preferences()
+        self.repeat, self.discount = repeat, discount
+        self.generator = torch.Generator().manual_seed(seed)
 
     def terms(self, mu, lv, logits) -> dict:  # (B,) nats each; one that has no weight is not computed
         "The terms of G of one step."
-        c, out = (
-            self.prefer,
-            dict(risk=deep_neg_expected_utility(logits, (self.prefer.want_reward, self.prefer.want_loss))),
-        )
-        if c.state_information:
-            out['state_information'] = deep_state_info_gain(lv, self.lv_q)
-        if c.parameter_information:
+        c = self.prefer
+        wanted = c.reward_preference, c.loss_preference
+        out = dict(neg_expected_utility=deep_neg_expected_utility(logits, wanted))
+        if c.state_info_gain:
+            out['state_info_gain'] = deep_state_info_gain(lv, self.lv_q)
+        if c.param_info_gain:
             seen = torch.logaddexp(lv, self.lv_q)
-            out['parameter_information'] = deep_param_info_gain(mu, seen, logits, c.samples, self.generator)
+            out['param_info_gain'] = deep_param_info_gain(mu, seen, logits, c.samples, self.generator)
         return out
 
     @torch.no_grad()
@@ -70,7 +68,7 @@ class ImaginationEnv:
         h, mu, lv, logits = self.model(z, a, h)
         return (mu.mean(0), h), self.terms(mu, lv, logits), logits.sigmoid().mean(0)
 
-    def imagine_windows(self, state, a):
+    def imagine(self, state, a):
         "As `step`, over all steps for which the action is held."
         state, terms, p = self.step(state, a)
         counts, never = 1, 1 - p
@@ -80,13 +78,13 @@ class ImaginationEnv:
             terms, never = {k: v + counts * more[k] for k, v in terms.items()}, never * (1 - p)
         return state, terms, 1 - never
 
-    def weigh(self, terms) -> torch.Tensor:
-        "G: risk, minus what will be learned, each with its weight."
-        return sum((1 if k == 'risk' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
+    def expected_free_energy(self, terms) -> torch.Tensor:
+        "G: minus the expected utility, minus the information gains, each with its weight."
+        return sum((1 if k == 'neg_expected_utility' else -1) * getattr(self.prefer, k) * v for k, v in terms.items())
 
     def __call__(self, state, a):
         state, terms, p = self.imagine(state, a.to(state[0].device))
-        return state, self.weigh(terms).cpu().numpy(), (1 - p[:, 1]).cpu().numpy()
+        return state, self.expected_free_energy(terms).cpu().numpy(), (1 - p[:, 1]).cpu().numpy()
 
 # %% ../nbs/05_mcts_agent.ipynb #648c3263
 class HabitNetwork(nn.Module):
@@ -135,14 +133,16 @@ ActionPrecision = Annotated[float, Bounds(above=0, finite=False)]
 
 
 @dataclass
-class AgentConfig(SearchConfig, Preferences):
+class AgentConfig:
+    search: SearchConfig = part(SearchConfig)  # the tree search
+    preferences: Preferences = part(Preferences)  # what is preferred, and how the terms of G are weighed
     # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one
     # step and what the critic expects after it; or policies: the least G of holding an action for a while
     choose_by: ChooseBy = 'posterior'
-    horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
+    plan_horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions that policies are imagined for
     hold_actions: str = ''  # numbers of the actions that policies hold, separated by commas; by default all
     # precision over actions; infinite takes the best, 1 samples in proportion
-    omega: ActionPrecision = math.inf
+    action_precision: ActionPrecision = math.inf
     repeat: Annotated[int, Bounds(1, 100)] = 1  # frames for which an action is held
     # let the habit be the prior of the search, and go on where policies stop to hold; else every action alike, and
     # action 0
@@ -153,11 +153,15 @@ class AgentConfig(SearchConfig, Preferences):
 # %% ../nbs/05_mcts_agent.ipynb #ff94d9fa
 def sharpen(
     weights,  # (E, A), not negative
-    omega,  # precision, above 0
+    precision,  # alpha, above 0
 ) -> np.ndarray:  # (E, A) probabilities
-    "Probabilities in proportion to `weights` to the power of omega."
+    "Probabilities in proportion to `weights` to the power of the precision."
     best = weights == weights.max(1, keepdims=True)
-    w = (np.cumsum(best, 1) == 1) * best if math.isinf(omega) else (weights / weights.max(1, keepdims=True)) ** omega
+    w = (
+        (np.cumsum(best, 1) == 1) * best
+        if math.isinf(precision)
+        else (weights / weights.max(1, keepdims=True)) ** precision
+    )
     return w / w.sum(1, keepdims=True)
 
 # %% ../nbs/05_mcts_agent.ipynb #97463b74
@@ -175,16 +179,11 @@ class MCTSAgent:
     ):
         self.cfg = cfg or AgentConfig()
         check_agent(self.cfg, model.cfg.num_actions)
-        self.vae, self.model, self.habit, self.world, self.rng = (
-            vae,
-            model,
-            habit,
-            ImaginationEnv(model, lv_q, self.cfg, seed, self.cfg.repeat, self.cfg.discount),
-            np.random.default_rng(seed),
-        )
-        self.plan = replace(
-            part_of(SearchConfig, self.cfg), discount=self.cfg.discount**self.cfg.repeat
-        )  # per decision
+        self.vae, self.model, self.habit = vae, model, habit
+        gamma, repeat = self.cfg.search.discount, self.cfg.repeat
+        self.world = ImaginationEnv(model, lv_q, self.cfg.preferences, seed, repeat, gamma)
+        self.plan = replace(self.cfg.search, discount=gamma**repeat)  # per decision
+        self.rng = np.random.default_rng(seed)
         self.device, self.fresh = model.scale.device, None
 
     @torch.no_grad()
@@ -213,7 +212,7 @@ class MCTSAgent:
         )
 
     def weights(self, state) -> np.ndarray:  # (n, A)
-        "What speaks for each action, before omega: probabilities, or visits."
+        "What speaks for each action, before the precision: probabilities, or visits."
         A = self.model.cfg.num_actions
         if self.cfg.choose_by == 'habit':
             return self.habit.evaluate(state)[0]
@@ -238,7 +237,7 @@ class MCTSAgent:
             else None,
         )
         G = evaluate_policies(
-            self.world, state, actions, self.cfg.horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]
+            self.world, state, actions, self.cfg.plan_horizon, self.plan.discount, act, lambda s: self.evaluate(s)[1]
         ).min(2)
         w = np.zeros((len(G), self.model.cfg.num_actions))
         w[:, actions] = np.exp(G.min(1, keepdims=True) - G)
@@ -265,7 +264,7 @@ class MCTSAgent:
         if now.all():
             self.share = np.zeros((len(now), w.shape[1]))
         self.share[now] = w / w.sum(1, keepdims=True)
-        self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.omega)]
+        self.held[now] = [self.rng.choice(len(p), p=p) for p in sharpen(w, self.cfg.action_precision)]
 
     def observe_step(self, actions, fresh):
         "Take in what was done, and which games begin anew with the next frame."

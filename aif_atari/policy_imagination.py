@@ -6,21 +6,27 @@
 __all__ = ['lambda_returns', 'ImaginationConfig', 'imagine_rollout', 'ppo_loss', 'train_policy_in_imagination']
 
 # %% ../nbs/05a_policy_imagination.ipynb #144006fc
+from .beliefs import Beliefs
+from .beliefs import recency_sampler
+from .checkpoints import use_bfloat16
+from .config import Bounds
+from .config import Count
+from .config import Fraction
+from .config import Natural
+from .config import NonNegative
+from .config import Positive
+from .config import Switch
+from .episodes import window_starts
+from .mcts_agent import HabitNetwork
+from .mcts_agent import ImaginationEnv
+from .train import lr_factor
 from dataclasses import dataclass
+from torch import nn
+from tqdm.auto import tqdm
 from typing import Annotated
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
-from tqdm.auto import tqdm
-
-from .beliefs import Beliefs, recency_sampler
-from .checkpoints import use_bfloat16
-from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Switch
-from .episodes import window_starts
-from .mcts_agent import HabitNetwork, ImaginationEnv
-from .train import lr_factor
 
 # %% ../nbs/05a_policy_imagination.ipynb #511081a5
 def lambda_returns(
@@ -28,32 +34,32 @@ def lambda_returns(
     continue_prob,  # (H, B) in [0, 1]
     value,  # (H, B) the critic's, of the state after each step
     discount,  # gamma
-    trace,  # lambda
+    lambda_,  # trust in the returns found against the critic
 ) -> torch.Tensor:  # (H, B) nats
     "G from each step on."
     out, later = [], value[-1]
     for g, alpha, v in zip(G.flip(0), continue_prob.flip(0), value.flip(0)):
-        later = g + discount * alpha * ((1 - trace) * v + trace * later)
+        later = g + discount * alpha * ((1 - lambda_) * v + lambda_ * later)
         out.append(later)
     return torch.stack(out[::-1])
 
 # %% ../nbs/05a_policy_imagination.ipynb #5e2dd3b4
 @dataclass
 class ImaginationConfig:
-    habit_steps: Count = 300  # batches of dreams in the first round
-    habit_more: Count = 150  # and in each later round
-    # and after the last, with no play to correct them; where it learns from play, batches of that
-    habit_last: Natural = 0
-    starts: Count = 64  # B, real states that imagination starts from
-    dream: Annotated[int, Bounds(1, 1000)] = 15  # H, decisions in each dream
-    trace: Fraction = 0.95  # lambda, trust in the dream against the critic
-    passes: Count = 4  # times that each dream is learned from
-    minibatch: Count = 480  # imagined steps that are learned from at once
-    clip: Positive = 0.2  # epsilon, how far the habit may move from what it was in the dream
-    entropy: NonNegative = 0.01  # eta, weight of the habit's entropy
-    from_search: NonNegative = 0.1  # weight of the cross-entropy with what the search has found
-    habit_lr: Positive = 5e-4  # peak step size of Adam
-    mixed_precision: Switch = 'auto'  # dream in bfloat16; auto: where it is fast
+    updates_first: Count = 300  # batches of imagined rollouts in the first round
+    updates_later: Count = 150  # and in each later round
+    # and after the last, with no play to correct them; where it learns from replay, batches of that
+    updates_last: Natural = 0
+    num_rollouts: Count = 64  # B, rollouts in a batch, each from a real state
+    horizon: Annotated[int, Bounds(1, 1000)] = 15  # H, decisions in each rollout
+    lambda_: Fraction = 0.95  # trust in the rollout against the critic
+    update_epochs: Count = 4  # times that each rollout is learned from
+    minibatch_size: Count = 480  # imagined steps that are learned from at once
+    clip_coef: Positive = 0.2  # epsilon, how far the policy may move from what it was in the rollout
+    ent_coef: NonNegative = 0.01  # eta, weight of the policy's entropy
+    search_coef: NonNegative = 0.1  # weight of the cross-entropy with what the search has found
+    policy_lr: Positive = 5e-4  # peak learning rate of Adam
+    mixed_precision: Switch = 'auto'  # imagine in bfloat16; auto: where it is fast
 
 # %% ../nbs/05a_policy_imagination.ipynb #190aaad1
 @torch.no_grad()
@@ -61,19 +67,31 @@ def imagine_rollout(
     world: ImaginationEnv,
     habit: HabitNetwork,
     state,  # (z, h) of B starts
-    cfg,  # a `ImaginationConfig` with `discount`
+    cfg: ImaginationConfig,
+    discount: float,  # gamma, of G, per step
 ) -> dict:  # tensors with a row for each of the H x B decisions: z, h, a, log_p (of a), R, advantage, w; and means `G`, `value`, `entropy`
     "Imagine, acting by habit, and see what came of it."
-    rows, (logits, v), discount = [], habit(state), cfg.discount**world.repeat
-    for _ in range(cfg.dream):
+    rows, (logits, v), discount = [], habit(state), discount**world.repeat
+    for _ in range(cfg.horizon):
         choice = torch.distributions.Categorical(logits=logits)
         a = choice.sample()
         after, terms, p = world.imagine(state, a)
         logits, v_after = habit(after)
-        rows.append((*state, a, choice.log_prob(a), choice.entropy(), v, world.weigh(terms), 1 - p[:, 1], v_after))
+        rows.append(
+            (
+                *state,
+                a,
+                choice.log_prob(a),
+                choice.entropy(),
+                v,
+                world.expected_free_energy(terms),
+                1 - p[:, 1],
+                v_after,
+            )
+        )
         state, v = after, v_after
     z, h, a, log_p, entropy, v, G, continue_prob, v_after = (torch.stack(x) for x in zip(*rows))
-    R = lambda_returns(G, continue_prob, v_after, discount, cfg.trace)
+    R = lambda_returns(G, continue_prob, v_after, discount, cfg.lambda_)
     w = torch.cat([torch.ones_like(continue_prob[:1]), (discount * continue_prob).cumprod(0)[:-1]])
     advantage = (v - R) / (v - R).std().clamp_min(1e-3)
     return {
@@ -90,10 +108,10 @@ def ppo_loss(
     logits, v = habit((d['z'], d['h']))
     choice = torch.distributions.Categorical(logits=logits)
     ratio = (choice.log_prob(d['a']) - d['log_p']).exp()
-    better = torch.minimum(ratio * d['advantage'], ratio.clamp(1 - cfg.clip, 1 + cfg.clip) * d['advantage'])
+    better = torch.minimum(ratio * d['advantage'], ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef) * d['advantage'])
     return (
         -(d['w'] * better).mean()
-        - cfg.entropy * choice.entropy().mean()
+        - cfg.ent_coef * choice.entropy().mean()
         + 0.5 * (d['w'] * F.huber_loss(v, d['R'], reduction='none')).mean()
     )
 
@@ -102,7 +120,9 @@ def train_policy_in_imagination(
     world: ImaginationEnv,
     habit: HabitNetwork,
     beliefs: Beliefs,  # of real play, to start from
-    cfg,  # a `ImaginationConfig` with `discount`
+    cfg: ImaginationConfig,
+    updates: int,  # batches of imagined rollouts
+    discount: float,  # gamma, of G, per step
     seed=0,
     visits=None,  # (N, A) what the search found at each frame of `beliefs`, rows of nan where there was none
     recent=0,  # rows at the end of `beliefs` from which half of the dreams begin; by default none is preferred
@@ -113,10 +133,10 @@ def train_policy_in_imagination(
         np.random.default_rng(seed),
         world.model.cfg.warmup_frames,
         world.model.scale.device,
-        torch.optim.Adam(habit.parameters(), cfg.habit_lr, fused=True),
+        torch.optim.Adam(habit.parameters(), cfg.policy_lr, fused=True),
     )
     torch.manual_seed(seed)
-    fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, cfg.habit_steps, 0.05))
+    fall = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, updates, 0.05))
     first, log, sums = window_starts(beliefs, W), [], []
     moved = beliefs.mu.diff(dim=0).pow(2).sum(1).numpy()
     motion = np.array([moved[f : f + W - 1].sum() for f in first])
@@ -137,15 +157,13 @@ def train_policy_in_imagination(
         nn.utils.clip_grad_norm_(habit.parameters(), 5.0)
         opt.step()
 
-    for step in tqdm(
-        range(cfg.habit_steps), desc='learning in imagination', leave=False, disable=None if progress else True
-    ):
-        i, j = draw(cfg.starts), draw(cfg.starts)
+    for step in tqdm(range(updates), desc='learning in imagination', leave=False, disable=None if progress else True):
+        i, j = draw(cfg.num_rollouts), draw(cfg.num_rollouts)
         with half():
-            d = imagine_rollout(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg)
+            d = imagine_rollout(world, habit, state_at(first[np.where(motion[i] > motion[j], i, j)]), cfg, discount)
         sums.append({k: d.pop(k).item() for k in ('G', 'value', 'entropy')})
-        for _ in range(cfg.passes):
-            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a']) // cfg.minibatch)):
+        for _ in range(cfg.update_epochs):
+            for part in np.array_split(rng.permutation(len(d['a'])), max(1, len(d['a']) // cfg.minibatch_size)):
                 with half():
                     loss = ppo_loss(habit, {k: x[part] for k, x in d.items()}, cfg)
                 learn(loss)
@@ -153,10 +171,10 @@ def train_policy_in_imagination(
             f = rng.choice(searched, 64)
             with half():
                 loss = F.cross_entropy(habit(state_at(f))[0], torch.as_tensor(visits[f + W - 1]).float().to(device))
-            learn(cfg.from_search * loss)
+            learn(cfg.search_coef * loss)
             sums[-1]['from_search'] = loss.item()
         fall.step()
-        if (step + 1) % max(1, cfg.habit_steps // 10) == 0:
+        if (step + 1) % max(1, updates // 10) == 0:
             log.append(dict(step=step + 1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]})
             sums = []
     return log

@@ -6,21 +6,22 @@
 __all__ = ['n_step_returns', 'DuelingQNetwork', 'ReplayConfig', 'ReplaySample', 'ReplayBuffer', 'train_q_from_replay']
 
 # %% ../nbs/05b_policy_replay.ipynb #aaf7ebcd
-import copy
+from .beliefs import Beliefs
+from .config import Count
+from .config import Positive
+from .config import PositiveFraction
+from .core import check
+from .expected_free_energy import Preferences
+from .mcts_agent import HabitNetwork
+from .transition import TransitionModel
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
-
+from torch import nn
+from tqdm.auto import tqdm
+from typing import NamedTuple
+import copy
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
-from tqdm.auto import tqdm
-
-from .beliefs import Beliefs
-from .config import Count, Positive, PositiveFraction
-from .core import check
-from .mcts_agent import HabitNetwork
-from .transition import TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
 def n_step_returns(
@@ -52,13 +53,12 @@ class DuelingQNetwork(nn.Module):
             f'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid, not {model.cfg.kind}.',
         )
         Z, g, A = model.cfg.latent_dim, model.cfg.latent_grid, model.cfg.num_actions
-        conv = lambda a, b, stride: nn.Conv2d(a, b, 3, stride, 1)
         self.read = nn.Sequential(
-            conv(2 * Z + 2, 32, 1),
+            nn.Conv2d(2 * Z + 2, 32, 3, 1, 1),
             nn.ReLU(),
-            conv(32, 32, 2),
+            nn.Conv2d(32, 32, 3, 2, 1),
             nn.ReLU(),
-            conv(32, 64, 2),
+            nn.Conv2d(32, 64, 3, 2, 1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(64 * ((g + 3) // 4) ** 2, width),
@@ -101,13 +101,11 @@ class DuelingQNetwork(nn.Module):
 # %% ../nbs/05b_policy_replay.ipynb #e59fb04f
 @dataclass
 class ReplayConfig:
-    # what habit and critic learn from; play is what really happened
-    learn_from: Literal['dreams', 'play'] = 'dreams'
-    replay: Positive = 1.0  # batches for each step of play, where it is play
-    replay_batch: Count = 32  # B, real moments in each
-    n_step: Count = 3  # n, real steps before the critic is asked what is left
-    follow: PositiveFraction = 0.005  # how far its slow copy follows it with each batch
-    value_lr: Positive = 3e-4  # step size of Adam
+    replay_ratio: Positive = 1.0  # batches for each step of play
+    replay_batch_size: Count = 32  # B, samples in each
+    n_step: Count = 3  # n, real steps before the target network says what is left
+    tau: PositiveFraction = 0.005  # how far the target network follows the network with each batch
+    q_lr: Positive = 3e-4  # learning rate of Adam
 
 # %% ../nbs/05b_policy_replay.ipynb #afe8355d
 class ReplaySample(NamedTuple):
@@ -125,11 +123,14 @@ class ReplayBuffer:
     def __init__(
         self,
         beliefs: Beliefs,
-        cfg,  # a `ReplayConfig` with `want_reward` and `want_loss`
+        preferences: Preferences,  # what a reward and a loss are worth
+        n_step: int,  # n
         device='cpu',
     ):
-        self.n, self.z, self.actions = cfg.n_step, beliefs.mu.to(device), beliefs.actions.to(device)
-        self.G = -(beliefs.outcomes @ torch.tensor([cfg.want_reward, cfg.want_loss])).to(device)
+        self.n, self.z, self.actions = n_step, beliefs.mu.to(device), beliefs.actions.to(device)
+        self.G = -(beliefs.outcomes @ torch.tensor([preferences.reward_preference, preferences.loss_preference])).to(
+            device
+        )
         self.continue_prob = 1 - beliefs.outcomes[:, 1].to(device)
         self.begin = np.repeat(beliefs.starts, beliefs.lengths)
         self.end = np.repeat(
@@ -141,7 +142,7 @@ class ReplayBuffer:
         "Beliefs at some rows, and before them; an episode's first frame stands in for what came before it."
         return self.z[rows], self.z[np.maximum(rows - 1, self.begin[rows])]
 
-    def draw(self, rng, size: int) -> ReplaySample:
+    def sample(self, rng, size: int) -> ReplaySample:
         "`size` moments, each as likely as any other."
         first = rng.choice(self.rows, size)
         steps = np.minimum(self.n, self.end[first] - first)
@@ -159,28 +160,35 @@ class ReplayBuffer:
 def train_q_from_replay(
     habit: DuelingQNetwork,
     beliefs: Beliefs,  # of real play, whoever played
-    cfg,  # a `ReplayConfig` with `discount`, `want_reward` and `want_loss`
+    cfg: ReplayConfig,
+    preferences: Preferences,  # what a reward and a loss are worth
+    discount: float,  # gamma, of G, per step
     steps: int,  # batches
     seed=0,
     progress=True,
 ) -> list:  # a dict of means for every tenth of the batches
     "Teach a habit from what really happened: every step that has an action, up to an episode's last."
     rng, device = np.random.default_rng(seed), habit.scale.device
-    opt = torch.optim.Adam(habit.parameters(), cfg.value_lr, eps=1e-4, fused=True)
-    slow, moments, log, sums = copy.deepcopy(habit).requires_grad_(False), ReplayBuffer(beliefs, cfg, device), [], []
+    opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=True)
+    target, buffer, log, sums = (
+        copy.deepcopy(habit).requires_grad_(False),
+        ReplayBuffer(beliefs, preferences, cfg.n_step, device),
+        [],
+        [],
+    )
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
-        m = moments.draw(rng, cfg.replay_batch)
+        m = buffer.sample(rng, cfg.replay_batch_size)
         with torch.no_grad():
             best = habit.values(*m.after).argmin(1, keepdim=True)
-            later = slow.values(*m.after).gather(1, best)[:, 0]
-            y = n_step_returns(m.G, m.continue_prob, later, cfg.discount, m.steps)
+            later = target.values(*m.after).gather(1, best)[:, 0]
+            y = n_step_returns(m.G, m.continue_prob, later, discount, m.steps)
         found = habit.values(*m.seen).gather(1, m.a[:, None])[:, 0]
         loss = F.mse_loss(found, y)
         opt.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
         opt.step()
-        torch._foreach_lerp_(list(slow.parameters()), list(habit.parameters()), cfg.follow)
+        torch._foreach_lerp_(list(target.parameters()), list(habit.parameters()), cfg.tau)
         sums.append((loss.item(), found.mean().item()))
         if (step + 1) % max(1, steps // 10) == 0:
             log.append(dict(step=step + 1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))

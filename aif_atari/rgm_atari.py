@@ -8,30 +8,61 @@ __all__ = ['aif_rgm_atari', 'aif_rgm_versus', 'k_means', 'Codebook', 'recognise'
            'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses', 'run_versus']
 
 # %% ../nbs/06c_rgm_atari.ipynb #71693483
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated, Literal
-
-import numpy as np
-import torch
-
-from .active_learning import TrainAgentConfig, train_transition_round, train_vae_round
+from .active_learning import train_transition_round
+from .active_learning import train_vae_round
 from .agent import Agent
+from .agent import TrainAgentConfig
 from .beliefs import encode_episodes
 from .cli import command
-from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds
-from .core import check, check_folder, provenance, write_json
+from .config import BaseSeed
+from .config import Bounds
+from .config import Count
+from .config import MACHINE_LIMIT
+from .config import OneOf
+from .config import check_bounds
+from .config import make_config
+from .core import check
+from .core import check_folder
+from .core import provenance
+from .core import write_json
 from .data import play
-from .environments import CollectConfig, area_weights, find_game
-from .episodes import Episodes, to_float
-from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
+from .environments import CollectConfig
+from .environments import area_weights
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import to_float
+from .mcts_agent import AgentConfig
+from .mcts_agent import HabitNetwork
+from .mcts_agent import ImaginationEnv
 from .policy_imagination import train_policy_in_imagination
-from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
+from .rgm import COLS
+from .rgm import RGM
+from .rgm import ROWS
+from .rgm import Selected
+from .rgm import TOYS
+from .rgm import ToyGames
+from .rgm import ToyPong
+from .rgm import learn_structure
+from .rgm import paint
 from .rgm_figures import grown
-from .rgm_play import DirichletRGM, advance, any_path, downward, expected_frames, posterior, upward
-from .vae import VAE, load_pretrained
+from .rgm_play import DirichletRGM
+from .rgm_play import advance
+from .rgm_play import any_path
+from .rgm_play import downward
+from .rgm_play import expected_frames
+from .rgm_play import posterior
+from .rgm_play import upward
+from .train import load_pretrained
+from .vae import VAE
+from dataclasses import asdict
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+from typing import Literal
+import numpy as np
+import time
+import torch
 
 # %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(
@@ -267,7 +298,7 @@ class ToyPixels:
         self.env, self.steps_made = ToyGames(name, n), 0
 
     def _seen(self):
-        return small_screens(self.env.game, self.env.game.see(self.env.s)), np.zeros(self.env.num_envs, int)
+        return small_screens(self.env.game, self.env.game.screens(self.env.s)), np.zeros(self.env.num_envs, int)
 
     def reset(self, seeds):
         self.env.reset(seed=int(seeds[0]))
@@ -321,7 +352,7 @@ class VersusConfig:
     frames: Count = 24576  # of random play, for the arm seen
     updates: Count = 1900  # batches of 64 frames for the VAE
     model_epochs: Count = 12  # of 120 batches, for the transition model
-    habit_steps: Count = 300  # batches of dreams
+    habit_updates: Count = 300  # batches of imagined rollouts
     games: Annotated[int, Bounds(1, 256)] = 4  # to play
     steps: Count = 512  # frames of each
     seed: BaseSeed = 0  # of play, training and the games
@@ -330,14 +361,8 @@ class VersusConfig:
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2
 def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     "Teach eyes, imagination and habit on play of a toy game: the mind, and the core-seconds of each part."
-    train = TrainAgentConfig(
-        env_name=name.title(),
-        seed=cfg.seed,
-        model_steps=120,
-        habit_steps=cfg.habit_steps,
-        fire_lives=False,
-        output_dir=str(folder),
-    )
+    settings = dict(env_name=name.title(), seed=cfg.seed, transition_steps=120, fire_lives=False)
+    train = make_config(TrainAgentConfig, settings, output_dir=str(folder))
     seconds, tick = {}, time.process_time()
 
     def lap(part):
@@ -352,8 +377,10 @@ def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     lap('imagination')
     torch.manual_seed(cfg.seed)
     habit, lv_q = HabitNetwork(model), beliefs.lv.mean(0)
+    act, gamma = train.act, train.act.search.discount
+    world = ImaginationEnv(model, lv_q, act.preferences, cfg.seed)
     train_policy_in_imagination(
-        ImaginationEnv(model, lv_q, train, cfg.seed), habit, beliefs, train, cfg.seed, progress=False
+        world, habit, beliefs, train.imagination, cfg.habit_updates, gamma, cfg.seed, progress=False
     )
     lap('habit')
     return Agent(vae, model, habit, lv_q).eval(), seconds
@@ -369,7 +396,7 @@ def run_versus(cfg: VersusConfig) -> dict:
     out = check_folder(cfg.output_dir)
     eps = (
         selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0])
-        if cfg.arm == 'selected'
+        if cfg.condition == 'selected'
         else toy_play(cfg.game, max(2, cfg.frames // 512), 512, cfg.seed)
     )
     with TemporaryDirectory() as folder:
@@ -390,12 +417,12 @@ def run_versus(cfg: VersusConfig) -> dict:
         )
         print(
             cfg.game,
-            cfg.arm,
+            cfg.condition,
             choose_by,
             [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']],
             flush=True,
         )
-    write_json(out / f'rgm_versus_{cfg.game}_{cfg.arm}_{cfg.seed}.json', result | provenance())
+    write_json(out / f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json', result | provenance())
     return result
 
 

@@ -6,17 +6,18 @@
 __all__ = ['RolloutViewer', 'rollout_widget', 'plot_choices']
 
 # %% ../nbs/04c_rollout_viewer.ipynb #9ea69538
+from .core import check
+from .episodes import Episodes
+from .episodes import to_uint8
+from .imagination import predictive_variance
+from .plotting import png_bytes
+from .plotting import show_frames
+from .transition import TransitionModel
+from .vae import VAE
+from .vae import encode_frames
 import ipywidgets as widgets
 import numpy as np
 import torch
-
-from .core import check
-from .episodes import Episodes, to_uint8
-from .imagination import predictive_variance
-from .plotting import png_bytes, show_frames
-from .policy_imagination import imagine_rollout
-from .transition import TransitionModel
-from .vae import VAE, encode_frames
 
 # %% ../nbs/04c_rollout_viewer.ipynb #912185db
 class RolloutViewer:
@@ -66,7 +67,7 @@ class RolloutViewer:
         return to_uint8(self.vae.decode(self.z))[0]
 
 # %% ../nbs/04c_rollout_viewer.ipynb #73d9db38
-def rollout_widget(dream: RolloutViewer):  # an ipywidgets box
+def rollout_widget(viewer: RolloutViewer):  # an ipywidgets box
     "A picture, a button for each action, and what the model expects."
     picture, text, again = (
         widgets.Image(format='png', width=256, height=256),
@@ -75,21 +76,21 @@ def rollout_widget(dream: RolloutViewer):  # an ipywidgets box
     )
 
     def show():
-        picture.value = png_bytes(dream.frame())
-        text.value = f'{imagine_rollout.t} steps imagined<br>reward in this step: {imagine_rollout.p[0]:.1%}<br>loss in this step: {imagine_rollout.p[1]:.1%}<br>doubt: {imagine_rollout.predictive_variance:.4f}'
+        picture.value = png_bytes(viewer.frame())
+        text.value = f'{viewer.t} steps imagined<br>reward in this step: {viewer.p[0]:.1%}<br>loss in this step: {viewer.p[1]:.1%}<br>predictive variance: {viewer.predictive_variance:.4f}'
 
     def act(i):
         def click(button):
-            dream.step(i)
+            viewer.step(i)
             show()
 
         return click
 
     def restart(button):
-        dream.begin()
+        viewer.begin()
         show()
 
-    buttons = [widgets.Button(description=n) for n in dream.names]
+    buttons = [widgets.Button(description=n) for n in viewer.names]
     for i, b in enumerate(buttons):
         b.on_click(act(i))
     again.on_click(restart)
@@ -99,18 +100,18 @@ def rollout_widget(dream: RolloutViewer):  # an ipywidgets box
 # %% ../nbs/04c_rollout_viewer.ipynb #be12707e
 @torch.no_grad()
 def plot_choices(
-    dream: RolloutViewer,
+    viewer: RolloutViewer,
     actions,  # each is held all the time
     steps=(1, 3, 5, 8, 11, 14),
 ):  # the figure
     "One beginning, and what comes of holding each action."
     rows = {}
     for a in actions:
-        dream.begin()
-        frames = [dream.frame()]
+        viewer.begin()
+        frames = [viewer.frame()]
         for k in range(max(steps)):
-            dream.step(a)
-            frames.append(dream.frame())
-        rows[dream.names[a].lower()] = np.stack([frames[k] for k in (0, *steps)])
-    dream.begin()
+            viewer.step(a)
+            frames.append(viewer.frame())
+        rows[viewer.names[a].lower()] = np.stack([frames[k] for k in (0, *steps)])
+    viewer.begin()
     return show_frames(rows, ['last seen', *(f'{k} steps' for k in steps)])

@@ -7,22 +7,28 @@ __all__ = ['aif_search_speed', 'Node', 'search_with_nodes', 'jax_world', 'time_m
            'search_table']
 
 # %% ../nbs/05h_search_speed.ipynb #39a99710
-import math
-import time
+from .cli import command
+from .config import Bounds
+from .config import Seed
+from .config import check_bounds
+from .core import check_folder
+from .core import provenance
+from .core import write_json
+from .expected_free_energy import Preferences
+from .mcts_agent import HabitNetwork
+from .mcts_agent import ImaginationEnv
+from .transition import TransitionConfig
+from .transition import TransitionModel
+from .tree_search import SearchConfig
+from .tree_search import Simulations
+from .tree_search import search
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-
+import math
 import numpy as np
+import time
 import torch
-
-from .cli import command
-from .config import Bounds, Seed, check_bounds
-from .core import check_folder, provenance, write_json
-from .expected_free_energy import Preferences
-from .mcts_agent import HabitNetwork, ImaginationEnv
-from .transition import TransitionConfig, TransitionModel
-from .tree_search import SearchConfig, Simulations, search
 
 # %% ../nbs/05h_search_speed.ipynb #044304dc
 class Node:
@@ -69,7 +75,7 @@ def search_with_nodes(step, root, num_actions, cfg, evaluate=None) -> Node:
         low, high = min(values), max(values)
         node, path = top, []
         while True:
-            a = node.best(cfg.exploration, low, high)
+            a = node.best(cfg.c_puct, low, high)
             path.append((node, a))
             if a not in node.children or node.children[a].continue_prob == 0:
                 break
@@ -104,7 +110,7 @@ def jax_world(
     }
     linear = lambda x, name: x @ w[f'{name}.weight'].T + w[f'{name}.bias']
     mlp = lambda x, name, i=0, j=2: linear(jax.nn.relu(linear(x, f'{name}.{i}')), f'{name}.{j}')
-    A, M, centre, scale = model.cfg.num_actions, model.cfg.members, w['model.centre'], w['model.scale']
+    A, M, centre, scale = model.cfg.num_actions, model.cfg.ensemble_size, w['model.centre'], w['model.scale']
 
     def step(state, a):
         z, h = state
@@ -120,7 +126,7 @@ def jax_world(
         )
         return (
             (z, h),
-            -(p[:, 0] * prefer.want_reward + p[:, 1] * prefer.want_loss) * prefer.risk,
+            -(p[:, 0] * prefer.reward_preference + p[:, 1] * prefer.loss_preference) * prefer.neg_expected_utility,
             1 - p[:, 1],
             linear(f, 'habit.policy'),
             linear(f, 'habit.critic')[:, 0],

@@ -7,29 +7,44 @@ __all__ = ['aif_speed', 'plain_play', 'emulator_rate', 'measure_playing', 'Plain
            'memory_of', 'SpeedConfig', 'measure_training', 'measure_speed', 'speed_rows', 'speed_table']
 
 # %% ../nbs/speed.ipynb #09c560cf
+from .checkpoints import use_bfloat16
+from .cli import command
+from .config import Positive
+from .config import check_bounds
+from .config import part
+from .core import check
+from .core import check_folder
+from .core import provenance
+from .core import write_json
+from .data import play
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .environments import shrink
+from .episodes import Episodes
+from .episodes import frame_batches
+from .episodes import to_float
+from .train import TrainConfig
+from .train import make_optimiser
+from .vae import VAE
+from .vae import VAEConfig
+from .vae import free_energy
+from .vae import start_from
+from ale_py import ALEInterface
+from ale_py import roms
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
+import gymnasium
 import json
+import numpy as np
 import os
 import resource
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-
-import gymnasium
-import numpy as np
 import torch
-from ale_py import ALEInterface, roms
-
-from .checkpoints import use_bfloat16
-from .cli import command
-from .config import BaseSeed, Positive, part_of
-from .core import check, check_folder, provenance, write_json
-from .data import play
-from .environments import CollectConfig, check_collect, find_game, shrink
-from .episodes import Episodes, frame_batches, to_float
-from .train import TrainConfig, make_optimiser
-from .vae import VAE, VAEConfig, free_energy, start_from
 
 # %% ../nbs/speed.ipynb #35398f99
 def _resizer(size):
@@ -219,7 +234,7 @@ def memory_of(
     cfg: CollectConfig,  # what to play
 ) -> list:  # megabytes after importing, at the peak
     "Peak memory of playing and training, in a fresh process."
-    code = 'import json, sys; from aif_atari.speed import _memory; from aif_atari.data import CollectConfig; _memory(sys.argv[1], CollectConfig(**json.loads(sys.argv[2])))'
+    code = 'import json, sys; from aif_atari.speed import _memory; from aif_atari.environments import CollectConfig; _memory(sys.argv[1], CollectConfig(**json.loads(sys.argv[2])))'
     out = subprocess.run(
         [sys.executable, '-c', code, name, json.dumps(asdict(cfg))],
         capture_output=True,
@@ -231,8 +246,8 @@ def memory_of(
 
 # %% ../nbs/speed.ipynb #14d35b9d
 @dataclass
-class SpeedConfig(CollectConfig):
-    seed: BaseSeed = 42  # the same seed gives the same bytes
+class SpeedConfig:
+    collect: CollectConfig = part(CollectConfig)  # what is played
     seconds: Positive = 60.0  # how long each recipe trains
     results_dir: str = ''  # where to write speed.json; nowhere by default
 
@@ -254,15 +269,16 @@ def measure_training(
 
 def measure_speed(cfg):
     "Set the package beside the plain way to do the same: playing, training, memory. Prints a table of both."
-    check_collect(cfg)
-    check(find_game(cfg.env_name)[0] == 'ale', 'The comparison is made on ALE games.')
+    check_bounds(cfg)
+    check_collect(cfg.collect)
+    check(find_game(cfg.collect.env_name)[0] == 'ale', 'The comparison is made on ALE games.')
     if cfg.results_dir:
         check_folder(cfg.results_dir)
-    protocol = part_of(CollectConfig, cfg)
+    protocol = cfg.collect
     print('Playing both ways ...', flush=True)
     eps, plain, ours, alone = measure_playing(protocol)
-    fresh = play(replace(protocol, num_episodes=10, seed=cfg.seed + 1_000_000), progress=False)
-    runs = measure_training(eps, fresh, cfg.seconds, cfg.seed)
+    fresh = play(replace(protocol, num_episodes=10, seed=cfg.collect.seed + 1_000_000), progress=False)
+    runs = measure_training(eps, fresh, cfg.seconds, cfg.collect.seed)
     print('Measuring memory ...', flush=True)
     memory = {r.name: memory_of(r.name, protocol) for r in (PlainRecipe, OurRecipe)}
     mean_frame = -10 * np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0)) ** 2).mean().item())

@@ -9,12 +9,10 @@ __all__ = ['Interval', 'interval_text', 't_probability', 't_quantile', 'seed_int
            'calibration_error']
 
 # %% ../nbs/stats.ipynb #587c33ea
-import math
-from typing import NamedTuple
-
-import numpy as np
-
 from .core import check
+from typing import NamedTuple
+import math
+import numpy as np
 
 # %% ../nbs/stats.ipynb #a1b5a5fb
 class Interval(NamedTuple):

@@ -9,40 +9,64 @@ __all__ = ['aif_train_vae', 'PRODUCTION_COLLAGE', 'PRODUCTION_TRAINING', 'TrainC
            'load_vae', 'load_pretrained', 'production_vae_config']
 
 # %% ../nbs/02_train.ipynb #9a688490
+from .checkpoints import find_device
+from .checkpoints import load_checkpoint
+from .checkpoints import load_model
+from .checkpoints import open_run
+from .checkpoints import other_settings
+from .checkpoints import pretrained_path
+from .checkpoints import save_checkpoint
+from .checkpoints import use_bfloat16
+from .cli import command
+from .config import Bounds
+from .config import Count
+from .config import Fraction
+from .config import Positive
+from .config import Seed
+from .config import Share
+from .config import Switch
+from .config import check_bounds
+from .config import make_config
+from .config import part
+from .core import InputError
+from .core import check
+from .core import write_json
+from .core import write_text
+from .data import play
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .episodes import Episodes
+from .episodes import frame_batches
+from .episodes import load_episodes
+from .episodes import split_episodes
+from .episodes import to_float
+from .episodes import to_uint8
+from .plotting import figure_style
+from .plotting import save_figure
+from .plotting import show_frames
+from .vae import VAE
+from .vae import VAEConfig
+from .vae import check_vae
+from .vae import free_energy
+from .vae import start_from
+from collections.abc import Callable
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+from fastcore.basics import in_jupyter
+from functools import partial
+from pathlib import Path
+from tqdm.auto import tqdm
+from typing import Annotated
+from typing import Any
 import contextlib
 import json
 import math
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
-
 import matplotlib.pyplot as plt
 import numpy as np
+import time
 import torch
-from fastcore.basics import in_jupyter
-from tqdm.auto import tqdm
-
-from aif_atari.checkpoints import (
-    find_device,
-    load_checkpoint,
-    load_model,
-    open_run,
-    other_settings,
-    pretrained_path,
-    save_checkpoint,
-    use_bfloat16,
-)
-from .cli import command
-from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
-from .core import InputError, check, write_json, write_text
-from .data import play
-from .environments import CollectConfig, check_collect, find_game
-from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
-from .plotting import figure_style, save_figure, show_frames
-from .vae import VAE, VAEConfig, check_vae, free_energy, start_from
 
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
@@ -439,5 +463,5 @@ def production_vae_config(
     **settings: Any,  # what else is to differ, by the names of `make_config`
 ) -> TrainVAEConfig:
     "How the agent's VAE is trained."
-    base = TrainVAEConfig(vae=vae, collage=PRODUCTION_COLLAGE)
+    base = TrainVAEConfig(vae=replace(vae), collage=PRODUCTION_COLLAGE)
     return make_config(TrainVAEConfig, PRODUCTION_TRAINING | settings, base)

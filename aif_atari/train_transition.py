@@ -7,28 +7,49 @@ __all__ = ['aif_train_transition', 'OutcomeData', 'outcome_surprise', 'finetune_
            'resolve_vae_path', 'check_vae_fits', 'resolve_config', 'train_transition', 'load_transition']
 
 # %% ../nbs/train_transition.ipynb #78b32fe7
-import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import numpy as np
-import torch
-from fastcore.basics import patch
-from tqdm.auto import tqdm
-
-from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
-from .checkpoints import find_device, load_model, open_run, pretrained_path, save_checkpoint
+from .beliefs import BeliefData
+from .beliefs import Beliefs
+from .beliefs import WindowConfig
+from .beliefs import encode_episodes
+from .checkpoints import find_device
+from .checkpoints import load_model
+from .checkpoints import open_run
+from .checkpoints import pretrained_path
+from .checkpoints import save_checkpoint
 from .cli import command
-from .config import Natural, check_bounds, make_config, part
-from .core import check, file_hash, write_json
-from .environments import CollectConfig, check_collect, find_game, open_games
-from .episodes import split_episodes, window_starts
+from .config import Natural
+from .config import check_bounds
+from .config import make_config
+from .config import part
+from .core import check
+from .core import file_hash
+from .core import write_json
+from .environments import CollectConfig
+from .environments import check_collect
+from .environments import find_game
+from .environments import open_games
+from .episodes import split_episodes
+from .episodes import window_starts
 from .outcomes import hazard_surprise
 from .plotting import save_figure
-from .train import TrainConfig, episodes_of, fit, load_vae, plot_curves
-from .transition import TransitionConfig, TransitionModel, check_transition
+from .train import TrainConfig
+from .train import episodes_of
+from .train import fit
+from .train import load_vae
+from .train import plot_curves
+from .transition import TransitionConfig
+from .transition import TransitionModel
+from .transition import check_transition
 from .vae import VAE
+from collections.abc import Callable
+from dataclasses import asdict
+from dataclasses import dataclass
+from fastcore.basics import patch
+from pathlib import Path
+from tqdm.auto import tqdm
+import math
+import numpy as np
+import torch
 
 # %% ../nbs/train_transition.ipynb #aaaec97c
 @patch

@@ -6,18 +6,20 @@
 __all__ = ['TransitionConfig', 'check_transition', 'on_grid', 'GridBody', 'VectorBody', 'TransitionModel']
 
 # %% ../nbs/04_transition.ipynb #ea124c11
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-import torch
-import torch.nn.functional as F
-from fastcore.basics import patch
-from torch import nn
-
-from .config import Bounds, NonNegative, Size, check_bounds
+from .config import Bounds
+from .config import NonNegative
+from .config import Size
+from .config import check_bounds
 from .core import check
 from .likelihoods import gaussian_surprise
 from .outcomes import hazard_surprise
+from dataclasses import dataclass
+from fastcore.basics import patch
+from torch import nn
+from typing import Annotated
+from typing import Literal
+import torch
+import torch.nn.functional as F
 
 # %% ../nbs/04_transition.ipynb #4546510a
 @dataclass

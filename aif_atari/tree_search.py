@@ -7,14 +7,14 @@ __all__ = ['Simulations', 'SearchConfig', 'Tree', 'scaled_costs', 'select_action
            'evaluate_policies']
 
 # %% ../nbs/04e_tree_search.ipynb #140e5205
-import math
+from .config import Bounds
+from .config import NonNegative
+from .config import PositiveFraction
 from dataclasses import dataclass
 from typing import Annotated
-
+import math
 import numpy as np
 import torch
-
-from .config import Bounds, NonNegative, PositiveFraction
 
 # %% ../nbs/04e_tree_search.ipynb #ab8e7507
 Simulations = Annotated[int, Bounds(1, 100_000)]
@@ -23,7 +23,7 @@ Simulations = Annotated[int, Bounds(1, 100_000)]
 @dataclass
 class SearchConfig:
     num_simulations: Simulations = 50  # N, steps imagined for one decision
-    exploration: NonNegative = 1.25  # weight of the bonus for what was seldom tried
+    c_puct: NonNegative = 1.25  # weight of the bonus for what was seldom tried
     discount: PositiveFraction = 0.97  # of G, per step
     confidence: PositiveFraction = 1.0  # stop early where one action has more than this share of the N simulations
 
@@ -156,7 +156,7 @@ def search(
         e = tree.envs[busy]
         if not len(e):
             break
-        path = simulate(tree, cfg.exploration)
+        path = simulate(tree, cfg.c_puct)
         last = np.sum([on for _, _, on in path], 0) - 1
         nodes, a = (np.stack([p[i] for p in path])[last, tree.envs][e] for i in (0, 1))
         state, G, continue_prob = step(tuple(s[e, nodes] for s in tree.states), torch.as_tensor(a))

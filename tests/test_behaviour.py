@@ -13,23 +13,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-from aif_atari.active_learning import TrainAgentConfig
-from aif_atari.agent import load_agent, training_game
+from aif_atari.agent import TrainAgentConfig, load_agent, training_game
 from aif_atari.beliefs import encode_episodes
 from aif_atari.checkpoints import pretrained_path
-from aif_atari.core import from_dict, part_of
+from aif_atari.config import make_config
 from aif_atari.data import play
-from aif_atari.environments import CollectConfig
 from aif_atari.mcts_agent import AgentConfig
 from aif_atari.rgm_figures import make_figure
-from aif_atari.train import TrainVAEConfig, train_vae
+from aif_atari.train import TrainVAEConfig, load_vae, train_vae
 from aif_atari.train_agent import train_and_report
-from aif_atari.train_transition import TrainTransitionConfig, resolve_vae_path, train_transition
-from aif_atari.transition import load_transition
-from aif_atari.vae import load_vae
+from aif_atari.train_transition import (
+    TrainTransitionConfig,
+    load_transition,
+    resolve_vae_path,
+    train_transition,
+)
 
 GOLDEN = Path(__file__).parent / 'behaviour.json'
 
@@ -43,8 +43,8 @@ def numbers(x, n=12):
 def of_shipped_models(game):
     "Latents, drawings and open-loop rollouts of the weights that ship."
     model = load_transition(pretrained_path(game, 'TransitionModel'))
-    run = from_dict(TrainTransitionConfig, model.settings)
-    eps = play(replace(part_of(CollectConfig, run), num_episodes=2, max_steps=60, seed=11), progress=False)
+    run = model.settings
+    eps = play(replace(run.collect, num_episodes=2, max_steps=60, seed=11), progress=False)
     vae = load_vae(resolve_vae_path(run))
     beliefs = encode_episodes(vae, eps)
     with torch.no_grad():
@@ -56,34 +56,36 @@ def of_shipped_models(game):
 
 def of_shipped_agent(game, **changes):
     "The actions and rewards of the agent that ships, in two games cut at forty steps."
-    mind = load_agent(pretrained_path(game, 'Mind'))
-    cfg = AgentConfig(num_simulations=8, **changes)
-    agent = mind.mcts_agent(cfg, 5)
-    eps = play(training_game(mind, num_episodes=2, max_steps=40, seed=12), agent, progress=False)
+    learned = load_agent(pretrained_path(game, 'Agent'))
+    cfg = make_config(AgentConfig, num_simulations=8, **changes)
+    agent = learned.mcts_agent(cfg, 5)
+    eps = play(training_game(learned, num_episodes=2, max_steps=40, seed=12), agent, progress=False)
     return dict(actions=eps.actions.tolist(), rewards=eps.rewards.tolist(), share=numbers(agent.share))
 
 
 def of_vae_training(folder, **changes):
     "The log of a tiny training of a VAE."
     tiny = dict(num_episodes=3, max_steps=60, frame_size=32, width=4, latent_dim=4, batch_size=32, epochs=3)
-    _, log = train_vae(TrainVAEConfig(**tiny, device='cpu', output_dir=folder, **changes))
+    _, log = train_vae(make_config(TrainVAEConfig, tiny, device='cpu', output_dir=folder, **changes))
     return [row[part] for row in log for part in ('train', 'val')]
 
 
 def of_transition_training(folder, **changes):
     "The log of a tiny training of a transition model, its outcome head included."
     tiny = dict(num_episodes=3, max_steps=60, epochs=2, steps=3, length=12, hidden=8, outcome_epochs=1)
-    model, log = train_transition(TrainTransitionConfig(**tiny, device='cpu', output_dir=folder, **changes))
+    model, log = train_transition(make_config(TrainTransitionConfig, tiny, device='cpu', output_dir=folder, **changes))
     weights = {k: numbers(v.detach()) for k, v in model.state_dict().items() if 'outcomes' in k}
     return dict(log=[row[part] for row in log for part in ('train', 'val')], weights=weights)
 
 
 def of_agent_training(folder, **changes):
     "Returns, visits and the logs of each round of a tiny training of an agent."
-    sizes = dict(rounds=2, first_steps=300, round_steps=100, budget=3000, max_steps=60, num_envs=4, num_simulations=3)
-    epochs = dict(vae_epochs=1, vae_more=1, model_epochs=2, model_more=2, model_steps=3)
-    habit = dict(habit_steps=4, habit_more=4, habit_last=5, starts=4, dream=3)
-    train_and_report(TrainAgentConfig(**(sizes | epochs | habit | changes), output_dir=folder))
+    sizes = dict(
+        rounds=2, first_steps=300, round_steps=100, total_timesteps=3000, max_steps=60, num_envs=4, num_simulations=3
+    )
+    epochs = dict(vae_epochs=1, vae_epochs_later=1, transition_epochs=2, transition_epochs_later=2, transition_steps=3)
+    habit = dict(updates_first=4, updates_later=4, updates_last=5, num_rollouts=4, horizon=3)
+    train_and_report(make_config(TrainAgentConfig, sizes | epochs | habit | changes, output_dir=folder))
     out = {}
     for k in range(2):
         report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text())
@@ -109,9 +111,9 @@ def measured():
             search=dict(choose_by='search'),
             habit=dict(choose_by='habit'),
             first_step=dict(choose_by='first_step'),
-            policies=dict(choose_by='policies', horizon=4),
-            information=dict(state_information=0.01, parameter_information=1.0),
-            samples=dict(omega=1.0, repeat=2),
+            policies=dict(choose_by='policies', plan_horizon=4),
+            information=dict(state_info_gain=0.01, param_info_gain=1.0),
+            samples=dict(action_precision=1.0, repeat=2),
         ).items():
             out[f'{game} agent, {name}'] = of_shipped_agent(game, **changes)
     with tempfile.TemporaryDirectory() as folder:
@@ -120,12 +122,20 @@ def measured():
             with contextlib.redirect_stdout(io.StringIO()):
                 out['vae'] = of_vae_training('vae')
                 out['vae, grid'] = of_vae_training(
-                    'grid', latent_grid=8, likelihood='bernoulli', start='mean', focus=2.0, precision=300.0, collage=0.1
+                    'grid',
+                    latent_grid=8,
+                    likelihood='bernoulli',
+                    start='mean',
+                    foreground_weight=2.0,
+                    precision=300.0,
+                    collage=0.1,
                 )
-                out['transition'] = of_transition_training('transition', env_name='Breakout', hard=0.25, rare=0.5)
+                out['transition'] = of_transition_training(
+                    'transition', env_name='Breakout', prioritized_fraction=0.25, rarity_exponent=0.5
+                )
                 out['transition, vector'] = of_transition_training('vector', env_name='Pong', kind='vector')
                 out['agent from imagination'] = of_agent_training('imagination')
-                out['agent from replay'] = of_agent_training('replay', learn_from='play', num_simulations=2)
+                out['agent from replay'] = of_agent_training('replay', learn_from='replay', num_simulations=2)
                 out['renormalising model'] = of_renormalising_model('figures')
         finally:
             os.chdir(here)

@@ -12,56 +12,44 @@ from pathlib import Path
 
 import pytest
 import torch
-from aif_atari.imagine import EvalTransitionConfig
-from aif_atari.remedies import AblationConfig
-from aif_atari.sight import ObjectRecallConfig
 from common import FRESH, KILL, TINY, finish, hashes, run, site, start
 from PIL import Image
+from test_configs import SCRIPTS
 
-from aif_atari.agent import PlayConfig, TrainAgentConfig
-from aif_atari.compare import CompareConfig
-from aif_atari.core import field_docs, read_json
-from aif_atari.data import CollectToFile, load_episodes
-from aif_atari.eval import EvalVAEConfig
-from aif_atari.reproduce import ReproduceConfig
-from aif_atari.rgm_atari import RGMAtariConfig, VersusConfig
-from aif_atari.rgm_figures import RGMRunConfig
-from aif_atari.search_speed import SearchSpeedConfig
-from aif_atari.speed import SpeedConfig
-from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, save_checkpoint
-from aif_atari.transition import TrainTransitionConfig
+from aif_atari.checkpoints import load_checkpoint, save_checkpoint
+from aif_atari.config import setting_names, setting_paths
+from aif_atari.core import read_json
+from aif_atari.episodes import load_episodes
+from aif_atari.train import load_vae
 
 TRAIN, EVAL, RESUME = (
     f'aif_train_vae {TINY} --output_dir new',
     f'aif_eval_vae {FRESH} --frame_size 32 --model_path',
     f'aif_train_vae {TINY} --output_dir',
 )
-COMMANDS = dict(
-    aif_collect=CollectToFile,
-    aif_train_vae=TrainVAEConfig,
-    aif_eval_vae=EvalVAEConfig,
-    aif_object_recall=ObjectRecallConfig,
-    aif_ablations=AblationConfig,
-    aif_train_transition=TrainTransitionConfig,
-    aif_eval_transition=EvalTransitionConfig,
-    aif_train_agent=TrainAgentConfig,
-    aif_play=PlayConfig,
-    aif_compare=CompareConfig,
-    aif_search_speed=SearchSpeedConfig,
-    aif_rgm=RGMRunConfig,
-    aif_rgm_atari=RGMAtariConfig,
-    aif_rgm_versus=VersusConfig,
-    aif_speed=SpeedConfig,
-    aif_reproduce=ReproduceConfig,
-)
 
 
-@pytest.mark.parametrize('name', COMMANDS)
+@pytest.mark.parametrize('name', SCRIPTS)
 def test_help_names_every_setting_with_its_comment(name, tmp_path):
-    done, docs = run(f'{name} --help', tmp_path), field_docs(COMMANDS[name])
-    assert done.code == 0 and not done.err and all(docs.values())
-    for field, comment in docs.items():
-        assert (f'--{field} ' in done.out or f'--no-{field} ' in done.out) and comment in done.out, field
+    done, config = run(f'{name} --help', tmp_path), SCRIPTS[name].config
+    text = ' '.join(done.out.split())
+    assert done.code == 0
+    assert not done.err
+    for path, setting in setting_paths(config).items():
+        assert setting.comment, path
+        assert f'--{setting.name}' in text, path
+        home = setting_names(config)[setting.name][0]
+        assert ' '.join(setting_paths(config)[home].comment.split()) in text, path
+
+
+def test_version_and_presets(tmp_path):
+    assert 'aif_atari 0.' in run('aif_train_agent --version', tmp_path).out
+    assert 'pong: Pong as the shipped agent was trained' in ' '.join(
+        run('aif_train_agent --help', tmp_path).out.split()
+    )
+    (tmp_path / 'settings.json').write_text('{"collect": {"num_episodes": 0}}')
+    done = run('aif_collect --config settings.json', tmp_path)
+    assert_one_sentence(done, 'aif_collect', 'num_episodes must be at least 1, not 0')
 
 
 # What one types by mistake, and what the answer has to name; every path is one of `place`
@@ -87,7 +75,7 @@ MISTAKES = {
     'aif_reproduce --figure 29': "figure must be empty, 25, 26, 27 or 28, not '29'",
     'aif_rgm --what cots': "what must be|cost|not 'cots'",
     'aif_play': 'Name one agent',
-    'aif_train_transition --hard 1': 'hard must be at least 0 and below 1, not 1.0',
+    'aif_train_transition --prioritized_fraction 1': 'prioritized_fraction must be at least 0 and below 1, not 1.0',
     'aif_reproduce --seeds 1;2': 'seeds should look like 42 or 42,43',
     'aif_reproduce --output_dir file/run': "Can't write|file/run|directory",
     'aif_collect --num_episodes 1 --max_steps 5 --output_file file/e.npz': "Can't write file: ",
@@ -118,22 +106,22 @@ MISTAKES = {
     'aif_train_vae --latent_grid 5': 'latent_grid must be 0, 4, 8 or 16, not 5',
     'aif_train_vae --latent_grid 8': 'linear start is for a Gaussian vector',
     'aif_train_vae --latent categorical --latent_dim 10 --start mean': 'multiple of 16, not 10',
-    'aif_train_vae --focus -1': 'focus must be at least 0, not -1.0',
+    'aif_train_vae --foreground_weight -1': 'foreground_weight must be at least 0, not -1.0',
     'aif_train_vae --collage 2': 'collage must be between 0 and 1, not 2.0',
-    'aif_see': 'Name one model: --model_path|--pretrained',
-    'aif_see --model_path torn.pt': 'torn.pt is torn or no checkpoint',
-    'aif_see --pretrained brakeout': "no pretrained VAE 'brakeout'|breakout",
-    'aif_see --pretrained breakout --player robot': "player must be random or scripted, not 'robot'",
-    'aif_see --pretrained breakout --env_name Freeway --player scripted': 'no script for the game|breakout',
-    'aif_remedies --variant gridd': "variant must be|grid|not 'gridd'",
-    'aif_remedies --env_name Freeway': 'game with labels and a scripted player|breakout',
+    'aif_object_recall': 'Name one model: --model_path|--pretrained',
+    'aif_object_recall --model_path torn.pt': 'torn.pt is torn or no checkpoint',
+    'aif_object_recall --pretrained brakeout': "no pretrained VAE 'brakeout'|breakout",
+    'aif_object_recall --pretrained breakout --player robot': "player must be random or scripted, not 'robot'",
+    'aif_object_recall --pretrained breakout --env_name Freeway --player scripted': 'no script for the game|breakout',
+    'aif_ablations --variant gridd': "variant must be|grid|not 'gridd'",
+    'aif_ablations --env_name Freeway': 'game with labels and a scripted player|breakout',
     'aif_train_transition --env_name Breakuot': "no game 'breakuot'|breakout",
     'aif_train_transition --env_name Freeway': "no pretrained VAE 'freeway'",
     'aif_train_transition --kind gird': "kind must be grid or vector, not 'gird'",
     'aif_train_transition --length 5': 'length must be more than warmup_frames (5), not 5',
     'aif_train_transition --pretrained breakout --model_path torn.pt': 'Name one VAE',
     'aif_train_transition --model_path torn.pt': 'torn.pt is torn or no checkpoint',
-    'aif_train_transition --grow 0': 'grow must be at least 1, not 0',
+    'aif_train_transition --curriculum_grow_epochs 0': 'curriculum_grow_epochs must be at least 1, not 0',
     'aif_train_transition --frame_size 32': '64x64 frames, not 32x32|--frame_size 64',
     'aif_eval_transition': 'Name one model: --model_path|--pretrained',
     'aif_eval_transition --model_path other.pt': 'other.pt holds a Planner, not a TransitionModel',
@@ -141,19 +129,20 @@ MISTAKES = {
     'aif_eval_transition --model_path torn.pt --player robot': "player must be random or scripted, not 'robot'",
     'aif_eval_transition --model_path torn.pt --hold -1': 'hold must be at least 0, not -1',
     'aif_train_transition --outcome_epochs -1': 'outcome_epochs must be at least 0, not -1',
-    'aif_train_transition --short -1': 'short must be at least 0, not -1',
+    'aif_train_transition --curriculum_short_epochs -1': 'curriculum_short_epochs must be at least 0, not -1',
     'aif_train_agent --rounds 0': 'rounds must be at least 1, not 0',
     'aif_train_agent --env_name Breakuot': "no game 'breakuot'|breakout",
-    'aif_train_agent --budget 100': 'budget must be more than first_steps (20000), not 100',
+    'aif_train_agent --total_timesteps 100': 'total_timesteps must be more than first_steps (20000), not 100',
+    'aif_train_agent --preset pnog': 'no preset|pong',
     'aif_train_agent --choose_by luck': "choose_by must be|search|not 'luck'",
     'aif_play': 'Name one agent: --pretrained|--model_path',
     'aif_play --model_path torn.pt': 'torn.pt is torn or no checkpoint',
-    'aif_play --model_path other.pt': 'other.pt holds a Planner, not a Mind',
+    'aif_play --model_path other.pt': 'other.pt holds a Planner, not a Agent',
     'aif_play --model_path missing.pt --episodes 0': 'episodes must be at least 1, not 0',
     'aif_compare': 'Name one agent: --pretrained|--model_path',
-    'aif_compare --model_path other.pt --omega 0': 'omega must be above 0, not 0.0',
+    'aif_compare --model_path other.pt --action_precision 0': 'action_precision must be above 0, not 0.0',
     'aif_search_speed --num_envs 0': 'num_envs must be between 1 and 4096, not 0',
-    'aif_remedies --core_minutes 0': 'core_minutes must be above 0, not 0.0',
+    'aif_ablations --core_minutes 0': 'core_minutes must be above 0, not 0.0',
 }
 if not torch.cuda.is_available():
     MISTAKES |= {
@@ -173,7 +162,12 @@ def place(trained, tmp_path_factory):
     (place / 'torn.pt').write_bytes(whole[: len(whole) // 2])
     torch.save(dict(weights=torch.ones(3)), place / 'foreign.pt')
     save_checkpoint(place / 'other.pt', 'Planner', {}, {})
-    save_checkpoint(place / 'misfit.pt', 'VAE', {**state['config'], 'latent_dim': 5}, state['model'])
+    save_checkpoint(
+        place / 'misfit.pt',
+        'VAE',
+        {**state['config'], 'vae': {**state['config']['vae'], 'latent_dim': 5}},
+        state['model'],
+    )
     for name in ('run', 'torn_config', 'torn_episodes', 'torn_checkpoint_last', 'weights_only', 'misfit_run'):
         shutil.copytree(run_, place / name)
         (place / name / 'config.json').write_text((run_ / 'config.json').read_text().replace('"run"', f'"{name}"'))

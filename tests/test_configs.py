@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import aif_atari
-from aif_atari.core import Bounds, InputError, OneOf, check_bounds, setting_rules
+from aif_atari.config import Bounds, OneOf, check_bounds, make_config, setting_names, setting_paths, setting_rules
+from aif_atari.core import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +35,7 @@ def console_scripts():
     settings.read(ROOT / 'settings.ini')
     lines = settings['DEFAULT']['console_scripts'].split()
     places = dict(line.split('=') for line in lines)
-    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in positions.items()}
+    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in places.items()}
 
 
 CONFIGS, SCRIPTS = package_configs(), console_scripts()
@@ -48,9 +49,9 @@ WRONG = dict(
     aif_eval_vae='--num_samples 0',
     aif_object_recall='--per_episode 0',
     aif_ablations='--core_minutes inf',
-    aif_train_transition='--hard 1',
+    aif_train_transition='--prioritized_fraction 1',
     aif_eval_transition='--num_windows 0',
-    aif_train_agent='--minibatch 0',
+    aif_train_agent='--minibatch_size 0',
     aif_play='--gif_frames 0',
     aif_calibrate='--episodes 7',
     aif_compare='--num_envs -1',
@@ -90,7 +91,7 @@ def sides(kind, bounds):
     return inside, outside
 
 
-def observe_step(cfg):
+def told(cfg):
     "The sentence with which the check refuses `cfg`."
     with pytest.raises(InputError) as refused:
         check_bounds(cfg)
@@ -182,9 +183,9 @@ def test_the_function_behind_a_command_refuses_too(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     flag, text = WRONG[name].split()
     config, setting = SCRIPTS[name].config, flag[2:]
-    kind, _ = setting_rules(config)[setting]
+    kind = setting_paths(config)[setting_names(config)[setting][0]].kind
     with pytest.raises(InputError, match=f'^{setting} must be '):
-        SCRIPTS[name].run(replace(config(), **{setting: kind(text)}))
+        SCRIPTS[name].run(make_config(config, {setting: kind(text)}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -192,11 +193,11 @@ def test_no_game_is_played_with_a_minibatch_of_nothing(tmp_path, monkeypatch, ca
     "It would divide by zero, after all the play."
     played = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('aif_atari.agent.play', lambda *args, **kw: played.append(args))
+    monkeypatch.setattr('aif_atari.active_learning.play', lambda *args, **kw: played.append(args))
     with pytest.raises(SystemExit) as ended:
-        SCRIPTS['aif_train_agent'](['--minibatch', '0'])
+        SCRIPTS['aif_train_agent'](['--minibatch_size', '0'])
     assert ended.value.code == 2
-    assert capsys.readouterr().err == 'aif_train_agent: minibatch must be at least 1, not 0.\n'
+    assert capsys.readouterr().err == 'aif_train_agent: minibatch_size must be at least 1, not 0.\n'
     assert played == []
 
 
@@ -207,3 +208,16 @@ def test_sizes_that_no_vae_has_are_told_before_any_play(tmp_path, monkeypatch, c
     assert ended.value.code == 2
     assert 'frame_size must be a multiple of 16, not 40' in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_part_is_reached_by_a_command():
+    "A setting's short name sets it wherever it stands, so that no two parts disagree."
+    cfg = make_config(SCRIPTS['aif_train_agent'].config, frame_size=32, seed=7)
+    assert (cfg.collect.frame_size, cfg.vae.frame_size) == (32, 32)
+    assert (cfg.seed, cfg.collect.seed) == (7, 7)
+
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_presets_are_settings_within_their_bounds(name):
+    for preset in SCRIPTS[name].presets.values():
+        check_bounds(make_config(SCRIPTS[name].config, preset.settings))

@@ -27,9 +27,11 @@ def test_the_network_in_jax_is_the_same(tmp_path):
     pytest.importorskip('mctx')
     import torch
 
-    from aif_atari.mcts_agent import HabitNetwork, ImaginationEnv, Preferences, SearchConfig
+    from aif_atari.expected_free_energy import Preferences
+    from aif_atari.mcts_agent import HabitNetwork, ImaginationEnv
     from aif_atari.search_speed import jax_world, time_mctx
     from aif_atari.transition import TransitionConfig, TransitionModel
+    from aif_atari.tree_search import SearchConfig
 
     torch.manual_seed(0)
     model = TransitionModel(TransitionConfig('vector', latent_dim=32, latent_grid=0)).eval()

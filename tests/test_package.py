@@ -108,7 +108,7 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     )
     weights = target / 'aif_atari' / 'weights'
     assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
-    shipped = 'from aif_atari.train import load_pretrained; print(*(load_pretrained(n).settings["env_name"] for n in ("breakout", "pong")))'
+    shipped = 'from aif_atari.train import load_pretrained; print(*(load_pretrained(n).settings.collect.env_name for n in ("breakout", "pong")))'
     assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
     assert 'mean return' in call(
         target / 'bin' / 'aif_play',

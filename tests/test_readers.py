@@ -11,9 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from aif_atari.core import InputError, from_dict, read_json
-from aif_atari.data import CollectConfig, Episodes, load_episodes, sequence_batches, split_episodes
-from aif_atari.train import TrainVAEConfig, load_checkpoint, load_vae, part_of, save_checkpoint
+from aif_atari.checkpoints import load_checkpoint, save_checkpoint
+from aif_atari.config import from_dict, make_config
+from aif_atari.core import InputError, read_json
+from aif_atari.environments import CollectConfig
+from aif_atari.episodes import Episodes, load_episodes, sequence_batches, split_episodes
+from aif_atari.train import TrainVAEConfig, load_vae
 from aif_atari.vae import VAE, VAEConfig
 
 settings.register_profile(
@@ -120,8 +123,11 @@ def test_damaged_episodes_are_right_or_refused(tmp_path, eps, damage):
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     "The bytes of the smallest VAE's checkpoint."
-    path, cfg = tmp_path_factory.mktemp('vae') / 'vae.pt', TrainVAEConfig(latent_dim=1, width=1, frame_size=16)
-    save_checkpoint(path, 'VAE', asdict(cfg), VAE(part_of(VAEConfig, cfg)).state_dict())
+    path, cfg = (
+        tmp_path_factory.mktemp('vae') / 'vae.pt',
+        make_config(TrainVAEConfig, latent_dim=1, width=1, frame_size=16),
+    )
+    save_checkpoint(path, 'VAE', asdict(cfg), VAE(cfg.vae).state_dict())
     return path.read_bytes()
 
 

@@ -20,10 +20,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from common import ROOT
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
-
-from common import ROOT
 from test_package import uncaptioned
 
 sys.path.insert(0, str(ROOT / 'tools'))

@@ -1,24 +1,43 @@
 """The front page's animation, in which the shipped agent plays.
 
-`python tools/animation.py` writes nbs/pictures/agent.gif.
+`python tools/animation.py` writes nbs/pictures/agent.gif: the stretch of one game in which most points are made.
 """
 
 from pathlib import Path
 
-from aif_atari.agent import DecisionRecorder, training_game, load_agent, draw_play
+import numpy as np
+
+from aif_atari.agent import AsTrainedConfig, acting_config, load_agent, training_game
+from aif_atari.checkpoints import pretrained_path
 from aif_atari.core import write_bytes
 from aif_atari.data import play
-from aif_atari.mcts_agent import AgentConfig
-from aif_atari.train import pretrained_path
+from aif_atari.play_animation import DecisionRecorder, draw_play, play_pictures
+
+FRAMES, SEED, AHEAD = 171, 2_000_043, 8
+
+
+def best_stretch(
+    rewards: np.ndarray,  # (T,) points
+    frames: int,  # length of the stretch
+) -> int:  # its first frame
+    "Where most points are made; the latest of equal stretches, so that what follows the last point is seen."
+    total = np.concatenate([[0], np.cumsum(rewards)])
+    gain = total[frames:] - total[:-frames]
+    return int(len(gain) - 1 - gain[::-1].argmax())
 
 
 def main():
-    mind = load_agent(pretrained_path('breakout', 'Mind'))
-    watcher = DecisionRecorder(mind.mcts_agent(AgentConfig(num_simulations=25)))
-    eps = play(training_game(mind, num_episodes=1, max_steps=400, seed=2_000_042), watcher)
+    agent = load_agent(pretrained_path('breakout', 'Agent'))
+    recorder = DecisionRecorder(agent.mcts_agent(acting_config(agent, AsTrainedConfig()), SEED))
+    eps = play(training_game(agent, num_episodes=1, num_envs=1, seed=SEED), recorder)
+    pictures = play_pictures(agent, eps, recorder.log, AHEAD)
+    imagined_from = agent.model.cfg.warmup_frames - 1 + AHEAD
+    rewards = eps[0].rewards[: len(recorder.log)]
+    first = max(imagined_from, best_stretch(rewards, FRAMES))
     file = Path(__file__).resolve().parents[1] / 'nbs' / 'pictures' / 'agent.gif'
-    write_bytes(file, draw_play(mind, eps, watcher.log, most=100))
-    print(f'return {eps.returns[0]:g} in {eps.lengths[0] - 1} steps; {file} has {file.stat().st_size // 1000} kB')
+    write_bytes(file, draw_play(pictures, eps.action_names, first, FRAMES))
+    points = rewards[first : first + FRAMES].sum()
+    print(f'return {eps.returns[0]:g}; {points:g} points from step {first}; {file.stat().st_size // 1000} kB')
 
 
 if __name__ == '__main__':
