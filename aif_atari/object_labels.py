@@ -7,16 +7,22 @@ __all__ = ['OBJECT_LABELS', 'SCRIPTS', 'ObjectLabel', 'labels_of', 'positions', 
            'play_with_labels', 'labelled']
 
 # %% ../nbs/object_labels.ipynb #a69d8e49
-import itertools
-from dataclasses import dataclass, replace
-
-import numpy as np
-
 from .config import from_dict
 from .core import one_of
-from .data import play, replay, with_ram
-from .environments import CollectConfig, GymGames, find_game, settle_steps
+from .data import play
+from .data import replay
+from .data import with_ram
+from .environments import CollectConfig
+from .environments import GymGames
+from .environments import find_game
+from .environments import settle_steps
 from .episodes import Episodes
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+from typing import cast
+import itertools
+import numpy as np
 
 # %% ../nbs/object_labels.ipynb #ff0a38fa
 @dataclass(frozen=True)
@@ -28,10 +34,18 @@ class ObjectLabel:
     w: float  # width, screen pixels
     h: float  # height, screen pixels
     flip: bool = False  # the row falls when the byte rises
-    field: tuple = (0, 160, 0, 210)  # left, right, top, bottom of where it is looked for, screen pixels
+    field: tuple[int, int, int, int] = (
+        0,
+        160,
+        0,
+        210,
+    )  # left, right, top, bottom of where it is measured, screen pixels
 
 
-_ghost = lambda x, y: ObjectLabel(x, y, -8.7, 5.5, 9, 11)
+def _ghost(x: int, y: int) -> ObjectLabel:
+    return ObjectLabel(x, y, -8.7, 5.5, 9, 11)
+
+
 OBJECT_LABELS = dict(
     breakout=dict(
         ball=ObjectLabel(99, 101, -48.5, 10, 2, 4, field=(10, 150, 96, 184)),
@@ -54,58 +68,66 @@ OBJECT_LABELS = dict(
     ),
 )
 
-
-def labels_of(env_name) -> dict:
-    "The things whose place is known in this game; none for a game without labels."
+# %% ../nbs/object_labels.ipynb #14a322ee
+def labels_of(
+    env_name: str,  # such as Breakout or ALE/Breakout-v5
+) -> dict[str, ObjectLabel]:  # name of the object -> its label; empty for a game without labels
+    "The objects whose position is known in a game."
     kind, name = find_game(env_name)
     return OBJECT_LABELS.get(name, {}) if kind == 'ale' else {}
 
 # %% ../nbs/object_labels.ipynb #ac72128f
+def _byte(
+    ram: np.ndarray,  # (N, 128) uint8
+    i: int,  # which byte; -1 for none
+) -> np.ndarray:  # (N,) float64, 0 where there is none
+    return ram[:, i].astype(float) if i >= 0 else np.zeros(len(ram))
+
+
 def positions(
     ram: np.ndarray,  # (N, 128) uint8
-    thing: ObjectLabel,
+    label: ObjectLabel,
     size: int = 64,  # height and width of the frames, pixels
-) -> (
-    np.ndarray
-):  # (N, 2) float64, column and row of its centre in the frames' pixels; nan where it is absent or off its field
-    "Where `thing` is in each frame, read from the emulator's memory. A byte of 0 says that it is not there."
-    byte = lambda i: ram[:, i].astype(float) if i >= 0 else np.zeros(len(ram))
-    x, y = byte(thing.x) + thing.dx, (-1 if thing.flip else 1) * byte(thing.y) + thing.dy
-    left, right, top, bottom = thing.field
-    gone = (x < left) | (x > right) | (y < top) | (y > bottom)
-    for i in (thing.x, thing.y):
-        gone |= (ram[:, i] == 0) & (i >= 0)
+) -> np.ndarray:  # (N, 2) float64, column and row of its centre in the frames' pixels; nan where it is not in its field
+    "The position of an object in each frame, read from the emulator's memory. A byte of 0 says that it is absent."
+    x = _byte(ram, label.x) + label.dx
+    y = (-1 if label.flip else 1) * _byte(ram, label.y) + label.dy
+    left, right, top, bottom = label.field
+    absent = (x < left) | (x > right) | (y < top) | (y > bottom)
+    for i in (label.x, label.y):
+        absent |= (ram[:, i] == 0) & (i >= 0)
     xy = np.stack([(x + 0.5) * size / 160 - 0.5, (y + 0.5) * size / 210 - 0.5], 1)
-    xy[gone] = np.nan
+    xy[absent] = np.nan
     return xy
 
 # %% ../nbs/object_labels.ipynb #fda72b14
 class WatchedGames(GymGames):
-    "An ALE game whose memory can be read at each step, for scripted players and for measuring."
+    "ALE games whose memory can be read at each step, for scripted players and for measuring."
 
-    def ram(self):
-        return np.stack([e.unwrapped.ale.getRAM() for e in self.envs])
+    def ram(self) -> np.ndarray:  # (num_envs, 128) uint8
+        "The memory of each game now."
+        return np.stack([cast(Any, e.unwrapped).ale.getRAM() for e in self.envs])
 
 
-def _follow_breakout(ram):
+def _follow_breakout(ram: np.ndarray) -> np.ndarray:
     gap = ram[:, 99].astype(int) - ram[:, 72] - 9  # ball minus the paddle's middle, screen pixels
     return np.where(ram[:, 101] == 0, 1, np.where(gap > 3, 2, np.where(gap < -3, 3, 0)))
 
 
-def _follow_pong(ram):
+def _follow_pong(ram: np.ndarray) -> np.ndarray:
     gap = ram[:, 54].astype(int) - ram[:, 51] - 6
     return np.where(ram[:, 49] == 0, 0, np.where(gap < -3, 2, np.where(gap > 3, 3, 0)))
 
 
-SCRIPTS = dict(breakout=_follow_breakout, pong=_follow_pong)
+SCRIPTS = dict(breakout=_follow_breakout, pong=_follow_pong)  # game -> memory (n, 128) to actions (n,)
 
-
+# %% ../nbs/object_labels.ipynb #08ee5d07
 def scripted_play(
     cfg: CollectConfig,  # what to play; Breakout or Pong
-    wobble=0.1,  # share of steps with a random action
+    random_share: float = 0.1,  # share of steps with a random action
 ) -> Episodes:  # with `ram`
-    "Play with a player that reads the ball's place from the emulator's memory. For evaluation only."
-    name = one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'script for the game')
+    "Play with a script that reads the ball's position from memory. Raise `InputError` for a game without a script."
+    script = SCRIPTS[one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'script for the game')]
     made, rng = [], np.random.default_rng(cfg.seed)
 
     def games(cfg, n):
@@ -113,14 +135,18 @@ def scripted_play(
         return made[0]
 
     def policy(o):
-        act = SCRIPTS[name](made[0].ram())
-        return np.where(rng.random(len(act)) < wobble, rng.integers(len(made[0].action_names), size=len(act)), act)
+        action = script(made[0].ram())
+        other = rng.random(len(action)) < random_share
+        return np.where(other, rng.integers(len(made[0].action_names), size=len(action)), action)
 
     return play(cfg, policy, progress=False, games=games)
 
 # %% ../nbs/object_labels.ipynb #c4e59184
-def play_with_labels(cfg: CollectConfig, player='random') -> Episodes:
-    "Play, with the emulator's memory where the game has labels."
+def play_with_labels(
+    cfg: CollectConfig,  # what to play
+    player: str = 'random',  # random or scripted
+) -> Episodes:  # with `ram` where the game has labels
+    "Play, and record the emulator's memory."
     if player == 'scripted':
         return scripted_play(cfg)
     eps = play(cfg)
@@ -130,16 +156,14 @@ def play_with_labels(cfg: CollectConfig, player='random') -> Episodes:
 def labelled(
     eps: Episodes,  # a whole collection
     steps: int,  # at most
-) -> Episodes:
-    "The first steps of its first game with the emulator's memory, for measuring; `steps_made` says what it took."
-    n = min(steps + 1, eps.lengths[0])
+) -> Episodes:  # one episode with `ram`; its `steps_made` are the steps of the replay
+    "The first steps of a collection's first game, with the emulator's memory."
+    n = int(min(steps + 1, eps.lengths[0]))
     rows = slice(eps.starts[0], eps.starts[0] + n)
-    ram = np.stack([ale.getRAM() for _, ale in itertools.islice(replay(eps, eps.slots[0]), int(n))])
-    part = {
-        k: getattr(eps, k)[rows].copy() for k in ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')
-    }
+    ram = np.stack([ale.getRAM() for _, ale in itertools.islice(replay(eps, eps.slots[0]), n)])
+    names = ('frames', 'actions', 'rewards', 'terminated', 'truncated', 'lives')
+    part = {k: getattr(eps, k)[rows].copy() for k in names}
     part['actions'][-1] = -1
-    made = int(n) - 1 + settle_steps(from_dict(CollectConfig, eps.config))
-    return replace(
-        eps, **part, ram=ram, starts=np.array([0]), lengths=np.array([n]), slots=eps.slots[:1], steps_made=made
-    )
+    made = n - 1 + settle_steps(from_dict(CollectConfig, eps.config))
+    ends = dict(starts=np.array([0]), lengths=np.array([n]), slots=eps.slots[:1])
+    return replace(eps, **part, **ends, ram=ram, steps_made=made)
