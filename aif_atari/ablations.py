@@ -36,7 +36,7 @@ from aif_atari.train import (
     make_optimiser,
     train_vae,
 )
-from .vae import VAE, grid_settings
+from .vae import VAE, free_energy, grid_settings
 
 # %% ../nbs/03b_ablations.ipynb #f3baa02e
 _games = dict(num_episodes=100, hold=8, settle=-1)
@@ -115,7 +115,7 @@ def epochs_within(
 
     def step():
         with torch.autocast('cpu', torch.bfloat16, enabled=use_bfloat16(cfg.train.mixed_precision, 'cpu')):
-            F = vae.free_energy(o.contiguous(memory_format=torch.channels_last))['F']
+            F = free_energy(vae, o.contiguous(memory_format=torch.channels_last))['F']
         opt.zero_grad()
         F.backward()
         opt.step()

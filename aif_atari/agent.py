@@ -7,49 +7,38 @@ __all__ = ['HABIT_NETWORKS', 'RoundConfig', 'TrainAgentConfig', 'agent_settings'
            'agent_file', 'AsTrainedConfig', 'resolve_agent_path', 'training_game', 'acting_config']
 
 # %% ../nbs/05c_agent.ipynb #ee490b35
-from .checkpoints import load_model
-from .checkpoints import pretrained_path
-from .checkpoints import save_checkpoint
-from .config import BaseSeed
-from .config import Bounds
-from .config import Count
-from .config import Finite
-from .config import Natural
-from .config import NonNegative
-from .config import PositiveFraction
-from .config import Share
-from .config import Switch
-from .config import from_dict
-from .config import make_config
-from .config import part
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import nn
+
+from .checkpoints import load_model, pretrained_path, save_checkpoint
+from aif_atari.config import (
+    BaseSeed,
+    Bounds,
+    Count,
+    Finite,
+    Natural,
+    NonNegative,
+    PositiveFraction,
+    Share,
+    Switch,
+    from_dict,
+    make_config,
+    part,
+)
 from .core import check
 from .environments import CollectConfig
-from .mcts_agent import ActionPrecision
-from .mcts_agent import AgentConfig
-from .mcts_agent import ChooseBy
-from .mcts_agent import HabitNetwork
-from .mcts_agent import MCTSAgent
-from .mcts_agent import check_agent
+from .mcts_agent import ActionPrecision, AgentConfig, ChooseBy, HabitNetwork, MCTSAgent, check_agent
 from .policy_imagination import ImaginationConfig
-from .policy_replay import DuelingQNetwork
-from .policy_replay import ReplayConfig
-from .transition import TransitionConfig
-from .transition import TransitionModel
+from .policy_replay import DuelingQNetwork, ReplayConfig
+from .transition import TransitionConfig, TransitionModel
 from .tree_search import Simulations
-from .vae import VAE
-from .vae import VAEConfig
-from .vae import grid_settings
-from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from pathlib import Path
-from torch import nn
-from typing import Annotated
-from typing import Any
-from typing import Literal
-import math
-import torch
+from .vae import VAE, VAEConfig, grid_settings
 
 # %% ../nbs/05c_agent.ipynb #3aa152fa
 @dataclass

@@ -9,15 +9,15 @@ __all__ = ['PAPER', 'INK', 'MUTED', 'RULE', 'MARGIN', 'GAP', 'LINE', 'text_font'
            'change_colours', 'compose_play']
 
 # %% ../nbs/animation.ipynb #064174d1
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFont
-from .plotting import COLOURS
-from functools import lru_cache
-from matplotlib import font_manager
-from typing import NamedTuple
 import math
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+from .plotting import COLOURS
 
 # %% ../nbs/animation.ipynb #dc92f707
 PAPER, INK, MUTED, RULE = '#ffffff', '#1f2328', '#59636e', '#d0d7de'

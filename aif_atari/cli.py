@@ -6,40 +6,37 @@
 __all__ = ['setting_help', 'SettingsParser', 'Preset', 'config_parser', 'Command', 'command']
 
 # %% ../nbs/cli.ipynb #c1f1a004
-from . import __version__
-from .config import IsDataclass
-from .config import Setting
-from .config import check_bounds
-from .config import did_you_mean
-from .config import field_docs
-from .config import from_dict
-from .config import make_config
-from .config import setting_names
-from .config import setting_paths
-from .config import short_name
-from .core import InputError
-from .core import one_of
-from .core import read_json
-from argparse import Action
-from argparse import ArgumentParser
-from argparse import ArgumentTypeError
-from argparse import BooleanOptionalAction
-from argparse import HelpFormatter
-from argparse import Namespace
-from argparse import SUPPRESS
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import fields
-from dataclasses import is_dataclass
-from textwrap import wrap
-from typing import Any
-from typing import NamedTuple
-from typing import NoReturn
-from typing import cast
 import re
 import signal
 import sys
+from argparse import (
+    SUPPRESS,
+    Action,
+    ArgumentParser,
+    ArgumentTypeError,
+    BooleanOptionalAction,
+    HelpFormatter,
+    Namespace,
+)
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from textwrap import wrap
+from typing import Any, NamedTuple, NoReturn, cast
+
+from . import __version__
+from aif_atari.config import (
+    IsDataclass,
+    Setting,
+    check_bounds,
+    did_you_mean,
+    field_docs,
+    from_dict,
+    make_config,
+    setting_names,
+    setting_paths,
+    short_name,
+)
+from .core import InputError, one_of, read_json
 
 # %% ../nbs/cli.ipynb #c0f1a043
 def _default_text(

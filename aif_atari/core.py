@@ -7,23 +7,21 @@ __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text
            'file_hash', 'processor', 'provenance']
 
 # %% ../nbs/core.ipynb #8b102f24
-from . import __version__
-from collections.abc import Collection
-from collections.abc import Iterator
-from collections.abc import Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from datetime import timezone
-from difflib import get_close_matches
-from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryFile
 import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from difflib import get_close_matches
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from . import __version__
 
 # %% ../nbs/core.ipynb #3a1d5009
 class InputError(ValueError):

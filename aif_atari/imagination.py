@@ -8,37 +8,24 @@ __all__ = ['WALLS', 'TOWARDS', 'STEPS', 'ObjectFinder', 'Rollouts', 'predictive_
            'survival_curve', 'score_outcomes', 'actual_error', 'score_uncertainty', 'shares', 'measure_imagination']
 
 # %% ../nbs/04a_imagination.ipynb #6c418347
-from .beliefs import Beliefs
-from .beliefs import encode_episodes
-from .core import check
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import to_float
-from .episodes import window_starts
-from .object_labels import OBJECT_LABELS
-from .object_labels import ObjectLabel
-from .object_labels import labels_of
-from .object_labels import positions
-from .object_recall import half_window
-from .object_recall import ratio_of
-from .object_recall import recovered_fraction
-from .outcomes import still_going
-from .outcomes import survival
-from .stats import average_precision
-from .stats import bootstrap
-from .stats import calibration_error
-from .stats import reliability
-from .stats import roc_auc
-from .stats import spearman
-from .transition import TransitionModel
-from .vae import VAE
-from dataclasses import dataclass
-from dataclasses import replace
-from typing import NamedTuple
 import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .beliefs import Beliefs, encode_episodes
+from .core import check
+from .environments import find_game
+from .episodes import Episodes, to_float, window_starts
+from .object_labels import OBJECT_LABELS, ObjectLabel, labels_of, positions
+from .object_recall import half_window, ratio_of, recovered_fraction
+from .outcomes import still_going, survival
+from .stats import average_precision, bootstrap, calibration_error, reliability, roc_auc, spearman
+from .transition import TransitionModel
+from .vae import VAE
 
 # %% ../nbs/04a_imagination.ipynb #91492d54
 class ObjectFinder:

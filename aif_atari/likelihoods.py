@@ -7,11 +7,11 @@ __all__ = ['LIKELIHOODS', 'LATENTS', 'kl_nats', 'gaussian_surprise', 'Likelihood
            'ContinuousBernoulliPixels', 'GaussianLatent', 'CategoricalLatent']
 
 # %% ../nbs/likelihoods.ipynb #dc507b55
-from torch.distributions import ContinuousBernoulli
-from torch.distributions import OneHotCategorical
 import math
+
 import torch
 import torch.nn.functional as F
+from torch.distributions import ContinuousBernoulli, OneHotCategorical
 
 # %% ../nbs/likelihoods.ipynb #f56ff9e0
 def kl_nats(

@@ -7,22 +7,17 @@ __all__ = ['OBJECT_LABELS', 'SCRIPTS', 'ObjectLabel', 'labels_of', 'positions', 
            'play_with_labels', 'labelled']
 
 # %% ../nbs/object_labels.ipynb #a69d8e49
+import itertools
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
 from .config import from_dict
 from .core import one_of
-from .data import play
-from .data import replay
-from .data import with_ram
-from .environments import CollectConfig
-from .environments import GymGames
-from .environments import find_game
-from .environments import settle_steps
+from .data import play, replay, with_ram
+from .environments import CollectConfig, GymGames, find_game, settle_steps
 from .episodes import Episodes
-from dataclasses import dataclass
-from dataclasses import replace
-from typing import Any
-from typing import cast
-import itertools
-import numpy as np
 
 # %% ../nbs/object_labels.ipynb #ff0a38fa
 @dataclass(frozen=True)

@@ -10,41 +10,26 @@ __all__ = ['Probe', 'Reconstruct', 'Counts', 'aif_object_recall', 'crop_windows'
            'check_object_recall', 'evaluate_objects']
 
 # %% ../nbs/03a_object_recall.ipynb #7d402592
-from .cli import command
-from .config import BaseSeed
-from .config import Count
-from .config import Natural
-from .config import check_bounds
-from .core import check
-from .core import check_folder
-from .core import provenance
-from .core import write_json
-from .core import write_text
-from .environments import CollectConfig
-from .episodes import Episodes
-from .episodes import to_float
-from .object_labels import ObjectLabel
-from .object_labels import labels_of
-from .object_labels import play_with_labels
-from .object_labels import positions
-from .stats import bootstrap
-from .train import load_pretrained
-from .train import load_vae
-from .vae import VAE
-from .vae import encode_frames
-from collections.abc import Callable
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from pathlib import Path
-from torch import nn
-from typing import Any
-from typing import Literal
-from typing import NamedTuple
 import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+from .cli import command
+from .config import BaseSeed, Count, Natural, check_bounds
+from .core import check, check_folder, provenance, write_json, write_text
+from .environments import CollectConfig
+from .episodes import Episodes, to_float
+from .object_labels import ObjectLabel, labels_of, play_with_labels, positions
+from .stats import bootstrap
+from .train import load_pretrained, load_vae
+from .vae import VAE, encode_frames
 
 # %% ../nbs/03a_object_recall.ipynb #ee24330f
 def crop_windows(

@@ -6,10 +6,11 @@
 __all__ = ['outcomes_of', 'still_going', 'survival', 'hazard_surprise']
 
 # %% ../nbs/outcomes.ipynb #c981155f
-from .episodes import Episodes
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from .episodes import Episodes
 
 # %% ../nbs/outcomes.ipynb #eefe38c0
 def outcomes_of(

@@ -7,39 +7,25 @@ __all__ = ['CHOSEN_BY', 'TERM_TITLES', 'NOT_IMAGINED', 'aif_play', 'PlayConfig',
            'decode_frames', 'imagined_before', 'play_pictures', 'draw_play', 'play_games']
 
 # %% ../nbs/05g_play_animation.ipynb #b0b85908
-from .agent import Agent
-from .agent import AsTrainedConfig
-from .agent import acting_config
-from .agent import load_agent
-from .agent import resolve_agent_path
-from .agent import training_game
+import time
+from dataclasses import asdict, dataclass
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import torch
+
+from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
 from .animation import compose_play
-from .beliefs import Beliefs
-from .beliefs import encode_episodes
+from .beliefs import Beliefs, encode_episodes
 from .cli import command
-from .config import Bounds
-from .config import Count
-from .config import Seed
-from .config import check_bounds
-from .config import part
-from .core import check_folder
-from .core import file_hash
-from .core import write_bytes
-from .core import write_json
+from .config import Bounds, Count, Seed, check_bounds, part
+from .core import check_folder, file_hash, write_bytes, write_json
 from .data import play
-from .episodes import Episodes
-from .episodes import to_uint8
+from .episodes import Episodes, to_uint8
 from .explain import terms_of_actions
 from .mcts_agent import MCTSAgent
 from .plotting import gif_bytes
 from .vae import VAE
-from dataclasses import asdict
-from dataclasses import dataclass
-from typing import Annotated
-from typing import NamedTuple
-import numpy as np
-import time
-import torch
 
 # %% ../nbs/05g_play_animation.ipynb #5cb1ece8
 @dataclass

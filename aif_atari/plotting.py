@@ -6,16 +6,17 @@
 __all__ = ['COLOURS', 'figure_style', 'show_frames', 'save_figure', 'png_bytes', 'count_colours', 'shared_palette', 'gif_bytes']
 
 # %% ../nbs/plotting.ipynb #5a7e1c04
-from PIL import Image
-from .core import atomic
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
-from matplotlib.figure import Figure
-from matplotlib.rcsetup import cycler
 from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
+from PIL import Image
+
+from .core import atomic
 
 # %% ../nbs/plotting.ipynb #5a7e1c07
 COLOURS = ['#3b6ea5', '#d1495b', '#2e8b57', '#edae49', '#6c5b7b', '#8d99ae']

@@ -6,22 +6,22 @@
 __all__ = ['n_step_returns', 'DuelingQNetwork', 'ReplayConfig', 'ReplaySample', 'ReplayBuffer', 'train_q_from_replay']
 
 # %% ../nbs/05b_policy_replay.ipynb #aaf7ebcd
+import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
 from .beliefs import Beliefs
-from .config import Count
-from .config import Positive
-from .config import PositiveFraction
+from .config import Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences
 from .mcts_agent import HabitNetwork
 from .transition import TransitionModel
-from dataclasses import dataclass
-from torch import nn
-from tqdm.auto import tqdm
-from typing import NamedTuple
-import copy
-import numpy as np
-import torch
-import torch.nn.functional as F
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
 def n_step_returns(

@@ -6,9 +6,10 @@
 __all__ = ['RENAMED', 'RENAMED_VALUES', 'RENAMED_KINDS', 'RENAMED_RESULT_KEYS', 'read_result']
 
 # %% ../nbs/renamed.ipynb #95a4f3c8
-from .core import read_json
 from pathlib import Path
 from typing import Any
+
+from .core import read_json
 
 # %% ../nbs/renamed.ipynb #866475fc
 # Name of a configuration, or * for all -> {old name: new name, as `make_config` takes it}. None instead of a new name

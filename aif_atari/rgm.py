@@ -8,16 +8,16 @@ __all__ = ['ROWS', 'COLS', 'ToyGame', 'TOYS', 'ToyPong', 'ToyBreakout', 'ToyGame
            'learn_structure', 'generate', 'sample_events', 'structure_cost']
 
 # %% ../nbs/06_rgm.ipynb #cd725547
-from .core import check
-from .core import one_of
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-from typing import NamedTuple
-import gymnasium as gym
-import numpy as np
 import time
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from .core import check, one_of
 
 # %% ../nbs/06_rgm.ipynb #75f556f6
 ROWS, COLS = 12, 9

@@ -8,61 +8,31 @@ __all__ = ['aif_rgm_atari', 'aif_rgm_versus', 'k_means', 'Codebook', 'recognise'
            'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses', 'run_versus']
 
 # %% ../nbs/06c_rgm_atari.ipynb #71693483
-from .active_learning import train_transition_round
-from .active_learning import train_vae_round
-from .agent import Agent
-from .agent import TrainAgentConfig
-from .beliefs import encode_episodes
-from .cli import command
-from .config import BaseSeed
-from .config import Bounds
-from .config import Count
-from .config import MACHINE_LIMIT
-from .config import OneOf
-from .config import check_bounds
-from .config import make_config
-from .core import check
-from .core import check_folder
-from .core import provenance
-from .core import write_json
-from .data import play
-from .environments import CollectConfig
-from .environments import area_weights
-from .environments import find_game
-from .episodes import Episodes
-from .episodes import to_float
-from .mcts_agent import AgentConfig
-from .mcts_agent import HabitNetwork
-from .mcts_agent import ImaginationEnv
-from .policy_imagination import train_policy_in_imagination
-from .rgm import COLS
-from .rgm import RGM
-from .rgm import ROWS
-from .rgm import Selected
-from .rgm import TOYS
-from .rgm import ToyGames
-from .rgm import ToyPong
-from .rgm import learn_structure
-from .rgm import paint
-from .rgm_figures import grown
-from .rgm_play import DirichletRGM
-from .rgm_play import advance
-from .rgm_play import any_path
-from .rgm_play import downward
-from .rgm_play import expected_frames
-from .rgm_play import posterior
-from .rgm_play import upward
-from .train import load_pretrained
-from .vae import VAE
-from dataclasses import asdict
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
-from typing import Literal
+from typing import Annotated, Literal
+
 import numpy as np
-import time
 import torch
+
+from .active_learning import train_transition_round, train_vae_round
+from .agent import Agent, TrainAgentConfig
+from .beliefs import encode_episodes
+from .cli import command
+from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds, make_config
+from .core import check, check_folder, provenance, write_json
+from .data import play
+from .environments import CollectConfig, area_weights, find_game
+from .episodes import Episodes, to_float
+from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
+from .policy_imagination import train_policy_in_imagination
+from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
+from .rgm_figures import grown
+from .rgm_play import DirichletRGM, advance, any_path, downward, expected_frames, posterior, upward
+from .train import load_pretrained
+from .vae import VAE
 
 # %% ../nbs/06c_rgm_atari.ipynb #fea4be3e
 def k_means(

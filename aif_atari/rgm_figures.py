@@ -9,48 +9,36 @@ __all__ = ['FRAMES', 'PLAYED', 'PAPER', 'FIGURES', 'RGM_CONDITIONS', 'aif_rgm', 
            'measure_cost', 'run_rgm']
 
 # %% ../nbs/06b_rgm_figures.ipynb #5fa4733e
-from .cli import command
-from .config import Bounds
-from .config import OneOf
-from .config import check_bounds
-from .core import check_folder
-from .core import one_of
-from .core import provenance
-from .core import write_json
-from .plotting import figure_style
-from .plotting import save_figure
-from .rgm import COLS
-from .rgm import RGM
-from .rgm import ROWS
-from .rgm import Selected
-from .rgm import TOYS
-from .rgm import ToyGame
-from .rgm import learn_structure
-from .rgm import paint
-from .rgm import random_tries
-from .rgm import select_play
-from .rgm import structure_cost
-from .rgm_play import Played
-from .rgm_play import RGMAgent
-from .rgm_play import RGMConfig
-from .rgm_play import distances
-from .rgm_play import goal_events
-from .rgm_play import play_toy
-from dataclasses import asdict
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.figure import SubFigure
-from matplotlib.gridspec import GridSpec
-from matplotlib.gridspec import SubplotSpec
 from pathlib import Path
-from typing import Annotated
-from typing import Any
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
+
 import matplotlib.pyplot as plt
 import numpy as np
-import time
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import GridSpec, SubplotSpec
+
+from .cli import command
+from .config import Bounds, OneOf, check_bounds
+from .core import check_folder, one_of, provenance, write_json
+from .plotting import figure_style, save_figure
+from aif_atari.rgm import (
+    COLS,
+    RGM,
+    ROWS,
+    TOYS,
+    Selected,
+    ToyGame,
+    learn_structure,
+    paint,
+    random_tries,
+    select_play,
+    structure_cost,
+)
+from .rgm_play import Played, RGMAgent, RGMConfig, distances, goal_events, play_toy
 
 # %% ../nbs/06b_rgm_figures.ipynb #62e5acdd
 FRAMES = dict(pong=1024, breakout=2048)  # selected for structure learning

@@ -8,19 +8,14 @@ __all__ = ['DirichletRGM', 'pair_up', 'UpMessage', 'pass_up', 'pass_down', 'mome
            'next_rows', 'count_information', 'learn_event', 'RGMConfig', 'RGMAgent', 'Played', 'play_toy']
 
 # %% ../nbs/06a_rgm_play.ipynb #235ccb4b
-from .config import Fraction
-from .config import NonNegative
-from .config import Positive
-from .config import check_bounds
-from .core import check
-from .rgm import RGM
-from .rgm import ToyGame
-from .rgm import check_outcomes
-from .rgm import random_tries
 from dataclasses import dataclass
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
 import numpy as np
+
+from .config import Fraction, NonNegative, Positive, check_bounds
+from .core import check
+from .rgm import RGM, ToyGame, check_outcomes, random_tries
 
 # %% ../nbs/06a_rgm_play.ipynb #1bf239e4
 class DirichletRGM:

@@ -7,44 +7,29 @@ __all__ = ['aif_speed', 'plain_play', 'emulator_rate', 'measure_playing', 'Plain
            'memory_of', 'SpeedConfig', 'measure_training', 'measure_speed', 'speed_rows', 'speed_table']
 
 # %% ../nbs/speed.ipynb #09c560cf
-from .checkpoints import use_bfloat16
-from .cli import command
-from .config import Positive
-from .config import check_bounds
-from .config import part
-from .core import check
-from .core import check_folder
-from .core import provenance
-from .core import write_json
-from .data import play
-from .environments import CollectConfig
-from .environments import check_collect
-from .environments import find_game
-from .environments import shrink
-from .episodes import Episodes
-from .episodes import frame_batches
-from .episodes import to_float
-from .train import TrainConfig
-from .train import make_optimiser
-from .vae import VAE
-from .vae import VAEConfig
-from .vae import free_energy
-from .vae import start_from
-from ale_py import ALEInterface
-from ale_py import roms
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from pathlib import Path
-import gymnasium
 import json
-import numpy as np
 import os
 import resource
 import subprocess
 import sys
 import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
 import torch
+from ale_py import ALEInterface, roms
+
+from .checkpoints import use_bfloat16
+from .cli import command
+from .config import Positive, check_bounds, part
+from .core import check, check_folder, provenance, write_json
+from .data import play
+from .environments import CollectConfig, check_collect, find_game, shrink
+from .episodes import Episodes, frame_batches, to_float
+from .train import TrainConfig, make_optimiser
+from .vae import VAE, VAEConfig, free_energy
 
 # %% ../nbs/speed.ipynb #35398f99
 def _resizer(size):
@@ -140,7 +125,7 @@ class OurRecipe:
     def __init__(self, eps, vae_cfg, epochs=10):
         cfg = TrainConfig(epochs=epochs)
         self.eps, self.vae = eps, VAE(vae_cfg)
-        start_from(self.vae, to_float(eps.frames[eps.spread(2048)]))
+        self.vae.start_from(to_float(eps.frames[eps.spread(2048)]))
         self.opt, self.schedule = make_optimiser(self.vae, cfg, epochs * (eps.num_frames // 128))
         self.bfloat16 = use_bfloat16('auto', 'cpu')
 

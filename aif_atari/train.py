@@ -42,7 +42,7 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
 from .plotting import figure_style, save_figure, show_frames
-from .vae import VAE, VAEConfig, check_vae
+from .vae import VAE, VAEConfig, check_vae, free_energy
 
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
@@ -414,7 +414,7 @@ def train_vae(
         if on_epoch:
             on_epoch(vae, log)
 
-    log = fit(vae, VAE.free_energy, data, cfg, 'VAE', on_epoch=pictures)
+    log = fit(vae, free_energy, data, cfg, 'VAE', on_epoch=pictures)
     save_figure(folder / 'training_curves.png', plot_curves(log))
     save_reconstructions(folder / 'final_reconstructions.png', vae, data.val_eps)
     print(f"Done: {folder / 'best_model.pt'} and pictures beside it. Next: {next_command(cfg)}")

@@ -8,28 +8,19 @@ __all__ = ['VAEConfig', 'check_vae', 'grid_settings', 'grid_config', 'Encoder', 
            'importance_bound']
 
 # %% ../nbs/01_vae.ipynb #4aed62c1
-from .config import Bounds
-from .config import Natural
-from .config import NonNegative
-from .config import OneOf
-from .config import Positive
-from .config import Size
-from .config import check_bounds
-from .core import check
-from .episodes import to_float
-from .likelihoods import LATENTS
-from .likelihoods import LIKELIHOODS
-from dataclasses import dataclass
-from torch import nn
-from typing import Annotated
-from typing import Any
-from typing import Literal
-from typing import NamedTuple
-from typing import cast
 import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple, cast
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+from .config import Bounds, Natural, NonNegative, OneOf, Positive, Size, check_bounds
+from .core import check
+from .episodes import to_float
+from .likelihoods import LATENTS, LIKELIHOODS
 
 # %% ../nbs/01_vae.ipynb #91805ef5
 @dataclass
