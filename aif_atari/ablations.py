@@ -16,6 +16,7 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import torch
+from .probes import probe_latent
 
 from .checkpoints import export_weights, use_bfloat16
 from .cli import command
@@ -24,7 +25,7 @@ from .core import check_folder, file_hash, one_of, provenance, read_json, write_
 from .environments import CollectConfig, find_game
 from .episodes import load_episodes
 from .object_labels import SCRIPTS, labels_of, play_with_labels
-from .object_recall import count_detections, object_recall, probe_latent, recall_table, reconstructor
+from .object_recall import count_detections, object_recall, recall_table, reconstructor
 from .plotting import COLOURS, figure_style
 from .renamed import read_result
 from .stats import interval_text, seed_interval

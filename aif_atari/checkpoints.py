@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['FREE_SETTINGS', 'find_device', 'use_bfloat16', 'save_checkpoint', 'load_checkpoint', 'load_model', 'export_weights',
-           'pretrained_path', 'other_settings', 'open_run']
+           'pretrained_path', 'weights_hash', 'other_settings', 'open_run']
 
 # %% ../nbs/checkpoints.ipynb #5679065a
+import hashlib
 import io
 import warnings
 import zipfile
@@ -166,6 +167,15 @@ def pretrained_path(
     whole = path.exists() and file_hash(path) == index[path.name]['sha256']
     check(whole, f'The shipped weights {path.name} are missing or damaged; install the package again.')
     return path
+
+# %% ../nbs/checkpoints.ipynb #7f18a563
+def weights_hash(
+    model: torch.nn.Module,
+) -> str:  # 64 hexadecimal digits
+    "SHA-256 of the names and values of a model's weights. It does not depend on the file they were read from."
+    return hashlib.sha256(
+        b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())
+    ).hexdigest()
 
 # %% ../nbs/checkpoints.ipynb #ec5abb34
 FREE_SETTINGS = ('output_dir', 'device')  # a run may continue with other values of these

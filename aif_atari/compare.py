@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['CONDITIONS', 'ACTING', 'aif_compare', 'FOUNDING', 'ConstantPolicy', 'untrained', 'make_policy', 'CompareConfig',
-           'decision_facts', 'play_condition', 'summary_of', 'weights_hash', 'training_of', 'same_comparison',
-           'begin_comparison', 'condition_line', 'chosen_conditions', 'compare_agents', 'load_comparison',
-           'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled', 'condition_row', 'comparison_table',
-           'changed_by_search', 'own_simulations', 'plot_conditions', 'plot_simulations', 'plot_learning',
-           'plot_comparison']
+           'decision_facts', 'play_condition', 'summary_of', 'training_of', 'same_comparison', 'begin_comparison',
+           'condition_line', 'chosen_conditions', 'compare_agents', 'load_comparison', 'knows_nothing',
+           'returns_by_seed', 'independent_means', 'pooled', 'condition_row', 'comparison_table', 'changed_by_search',
+           'own_simulations', 'plot_conditions', 'plot_simulations', 'plot_learning', 'plot_comparison']
 
 # %% ../nbs/05j_compare.ipynb #c6f3fd5d
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,7 +22,7 @@ import torch
 
 from . import __version__
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
-from .checkpoints import export_weights, find_device
+from .checkpoints import export_weights, find_device, weights_hash
 from .cli import command
 from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part
 from .core import check, check_folder, one_of, provenance, read_json, write_json
@@ -196,15 +194,6 @@ def summary_of(
     return out | dict(decisions=shares | gaps | dict(n=len(facts)))
 
 # %% ../nbs/05j_compare.ipynb #7e55ab02
-def weights_hash(
-    model: torch.nn.Module,
-) -> str:  # 64 hexadecimal digits
-    "SHA-256 of the names and values of a model's weights. It does not depend on the file they were read from."
-    return hashlib.sha256(
-        b''.join(k.encode() + v.cpu().contiguous().numpy().tobytes() for k, v in model.state_dict().items())
-    ).hexdigest()
-
-
 def training_of(
     path: str | Path,  # an agent's file, of a run or of a round
 ) -> list[dict]:  # empty where there are no reports

@@ -190,8 +190,8 @@ def agent_section(env_name, played) -> str:
         return f'<h2>The agent</h2><p>No trained agent ships for {html.escape(env_name)}; <code>aif_train_agent</code> trains one.</p>'
     said = f"The agent that ships with the package plays a game of {env_name}: {played['returns'][0]:g} points in {played['lengths'][0]} steps. Left, the game; in the middle, what its VAE makes of it; right, what it had imagined eight frames before."
     return (
-        f'<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; <code>aif_train_agent</code> trains one.</p>'
-        + _picture(played['gif'], 'image/gif', said)
+        '<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; '
+        '<code>aif_train_agent</code> trains one.</p>' + _picture(played['gif'], 'image/gif', said)
     )
 
 # %% ../nbs/reproduce.ipynb #b390e757

@@ -143,9 +143,15 @@ def simple_forecasts(
     for i in places:
         np.add.at(follows[i], (x[:-1, i], x[1:, i]), 1)
     follows /= follows.sum(2, keepdims=True)
-    apart = lambda i: (x != y[i]).sum(1)
+
+    def apart(i):
+        return (x != y[i]).sum(1)
+
     near = [int((apart(t - 1)[1:-1] + apart(max(t - 2, 0))[:-2]).argmin()) + 2 for t in range(1, len(y))]
-    sure = lambda guess: np.concatenate([marginal[None], 0.99 * np.eye(K)[guess] + 0.01 / K])
+
+    def sure(guess):
+        return np.concatenate([marginal[None], 0.99 * np.eye(K)[guess] + 0.01 / K])
+
     return {
         'marginal': np.repeat(marginal[None], len(y), 0),
         'copy last': sure(y[:-1]),

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import gymnasium
@@ -248,7 +249,7 @@ def measure_training(
     for recipe, x in ((PlainRecipe, list(eps.frames)), (OurRecipe, eps)):
         print(f'Training the recipe {recipe.name} for {seconds:.0f} s ...', flush=True)
         torch.manual_seed(seed)
-        runs[recipe.name] = race(lambda: recipe(x, VAEConfig()), fresh, seconds)
+        runs[recipe.name] = race(partial(recipe, x, VAEConfig()), fresh, seconds)
     return runs
 
 
@@ -305,7 +306,10 @@ def speed_table(
     out: dict,  # as `measure_speed` gives it
 ) -> str:
     "The comparison as text."
-    cell = lambda v: 'not reached' if v is None else f'{v:,.1f}'
+
+    def cell(v):
+        return 'not reached' if v is None else f'{v:,.1f}'
+
     lines = [f"{'':<36}{'plain':>14}{'aif_atari':>14}{'times better':>14}"] + [
         f'{what:<36}{cell(a):>14}{cell(b):>14}{cell(k):>14}' for what, a, b, k in out['rows']
     ]

@@ -25,8 +25,8 @@ from .core import check, file_hash, write_json
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import split_episodes, window_starts
 from .outcomes import hazard_surprise
-from .plotting import save_figure
-from .train import TrainConfig, episodes_of, fit, load_vae, plot_curves
+from .plotting import plot_curves, save_figure
+from .train import TrainConfig, episodes_of, fit, load_vae
 from .transition import TransitionConfig, TransitionModel, check_transition
 from .vae import VAE
 
