@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from .checkpoints import find_device
 from .cli import command
-from .config import Count, part
+from .config import Count, check_bounds, part
 from .core import check, check_folder, file_hash, provenance, write_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
@@ -265,6 +265,7 @@ def load_for_evaluation(
     cfg: EvalVAEConfig,
 ) -> VAE:  # on the device that `cfg` names
     "The VAE to measure. Raise `InputError` unless the games are fresh and of its size."
+    check_bounds(cfg)
     check_collect(cfg.collect)
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
     find_game(cfg.collect.env_name)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['aif_train_vae', 'PRODUCTION_COLLAGE', 'PRODUCTION_TRAINING', 'TrainConfig', 'RunConfig', 'Diverged', 'collage',
-           'FrameData', 'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line', 'TrainVAEConfig',
-           'episodes_of', 'save_reconstructions', 'check_train_vae', 'next_command', 'train_vae', 'load_vae',
-           'load_pretrained', 'production_vae_config']
+           'FrameData', 'lr_factor', 'make_optimiser', 'run_epoch', 'fit', 'report_line', 'in_jupyter',
+           'TrainVAEConfig', 'episodes_of', 'save_reconstructions', 'check_train_vae', 'next_command', 'train_vae',
+           'load_vae', 'load_pretrained', 'production_vae_config']
 
 # %% ../nbs/02_train.ipynb #9a688490
+import builtins
 import contextlib
 import json
 import math
@@ -22,7 +23,6 @@ from typing import Annotated, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from fastcore.basics import in_jupyter
 from tqdm.auto import tqdm
 
 from aif_atari.checkpoints import (
@@ -290,6 +290,12 @@ def report_line(
     left = np.mean([r['seconds'] for r in log[-5:]]) * (epochs - row['epoch'])
     pace = f"{row['per_second']:.0f} frames/s, {left / 60:.1f} min left"
     return f"epoch {row['epoch']:>3}/{epochs}  held out: {parts}  {pace}"
+
+
+def in_jupyter() -> bool:
+    "Whether this runs in a notebook, where figures can be redrawn in place."
+    shell = getattr(builtins, 'get_ipython', None)
+    return shell is not None and type(shell()).__name__ == 'ZMQInteractiveShell'
 
 
 def _show_live(log):

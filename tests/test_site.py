@@ -448,7 +448,7 @@ def test_a_planted_fault_is_found(fault, browser, docs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'query, wanted', [('MCTSAgent', 'mcts_agent.html#mctsagent'), ('ball recall', 'sight.html#is-it-drawn')]
+    'query, wanted', [('MCTSAgent', 'mcts_agent.html#mctsagent'), ('ball recall', 'object_recall.html#is-it-reconstructed')]
 )
 def test_search_finds(query, wanted, browser, docs):
     faults = []

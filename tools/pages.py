@@ -26,10 +26,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def directives(cell):
-    "The `#|` lines of a code cell: key -> what follows."
+    "The `#|` lines of a code cell: key -> what follows; a value after `>-` goes on in the lines below it."
     if cell.cell_type != 'code':
         return {}
-    return {k: v.strip().strip('"') for k, v in re.findall(r'^#\|\s*([\w-]+):?(.*)$', cell.source, re.M)}
+    found, folded = {}, None
+    for line in re.findall(r'^#\|(.*)$', cell.source, re.M):
+        key, _, value = line.strip().partition(' ')
+        if folded and line.startswith('   '):
+            found[folded] = f'{found[folded]} {line.strip()}'.strip()
+        elif re.fullmatch(r'[\w-]+:?', key):
+            name, folded = key.rstrip(':'), None
+            if value.strip() in ('>-', '>'):
+                folded, value = name, ''
+            found[name] = value.strip().strip('"')
+    return found
 
 
 def is_exported(cell):
