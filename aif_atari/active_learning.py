@@ -34,7 +34,7 @@ from .policy_replay import train_q_from_replay
 from .train import FrameData, fit, load_vae, production_vae_config
 from .train_transition import TrainTransitionConfig, load_transition, resolve_vae_path
 from .transition import TransitionModel
-from .vae import VAE, check_vae, free_energy
+from .vae import VAE, check_vae, free_energy, start_from
 
 # %% ../nbs/05d_active_learning.ipynb #e26fb4fd
 class Play(NamedTuple):
@@ -77,7 +77,7 @@ def train_vae_round(
     torch.manual_seed(cfg.seed)
     vae = VAE(cfg.vae).to(device)
     if before is None:
-        vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), 1), device))
+        start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), 1), device))
     else:
         vae.load_state_dict(before.state_dict())
     fit(vae, free_energy, data, run, 'VAE')

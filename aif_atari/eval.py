@@ -30,7 +30,7 @@ from .likelihoods import kl_nats
 from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
 from .stats import bootstrap
 from .train import load_vae
-from .vae import VAE, encode_frames
+from .vae import VAE, encode_frames, start_from
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -87,7 +87,7 @@ def linear_model(
 ) -> VAE:
     "The best linear model of the training episodes, in evaluation mode."
     linear = VAE(replace(vae.cfg, start='pca', latent='gaussian', latent_dim=vae.cfg.z_dim, latent_grid=0, context=1))
-    linear.start_from(to_float(eps.frames[eps.spread(2048)]))
+    start_from(linear, to_float(eps.frames[eps.spread(2048)]))
     return linear.eval()
 
 # %% ../nbs/03_eval.ipynb #9c3cdf27

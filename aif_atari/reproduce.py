@@ -113,7 +113,8 @@ def animation(
 
 
 def _picture(data, mime, caption):
-    return f'<figure><img alt="{html.escape(caption)}" src="data:{mime};base64,{base64.b64encode(data).decode()}"><figcaption>{html.escape(caption)}</figcaption></figure>'
+    text, source = html.escape(caption), f'data:{mime};base64,{base64.b64encode(data).decode()}'
+    return f'<figure><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
 
 # %% ../nbs/reproduce.ipynb #a4ea0f49
 def number_rows(
@@ -150,9 +151,18 @@ def number_rows(
 
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;width:100%}td,th{padding:.35rem .6rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}
-tr.ours{font-weight:600}figure{margin:2rem 0}img{max-width:100%;background:#fff}figcaption{color:#555;font-size:.9rem}code{background:#8882;padding:.1rem .3rem}.scroll{overflow-x:auto}
-@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}figcaption{color:#aaa}td,th{border-color:#444}}"""
+table{border-collapse:collapse;width:100%}
+td,th{padding:.35rem .6rem;border-bottom:1px solid #ccc;text-align:right}
+td:first-child,th:first-child{text-align:left}
+tr.ours{font-weight:600}
+figure{margin:2rem 0}
+img{max-width:100%;background:#fff}
+figcaption{color:#555;font-size:.9rem}
+code{background:#8882;padding:.1rem .3rem}
+.scroll{overflow-x:auto}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}
+figcaption{color:#aaa}
+td,th{border-color:#444}}"""
 
 # %% ../nbs/reproduce.ipynb #a9e17002
 def agent_plays(
@@ -187,8 +197,13 @@ def agent_plays(
 def agent_section(env_name, played) -> str:
     "The agent's game as a part of the page."
     if played is None:
-        return f'<h2>The agent</h2><p>No trained agent ships for {html.escape(env_name)}; <code>aif_train_agent</code> trains one.</p>'
-    said = f"The agent that ships with the package plays a game of {env_name}: {played['returns'][0]:g} points in {played['lengths'][0]} steps. Left, the game; in the middle, what its VAE makes of it; right, what it had imagined eight frames before."
+        none = f'No trained agent ships for {html.escape(env_name)}'
+        return f'<h2>The agent</h2><p>{none}; <code>aif_train_agent</code> trains one.</p>'
+    score = f"{played['returns'][0]:g} points in {played['lengths'][0]} steps"
+    panels = (
+        'Left, the game; in the middle, its reconstruction by the VAE; right, what was imagined eight steps before.'
+    )
+    said = f'The agent that ships with the package plays a game of {env_name}: {score}. {panels}'
     return (
         '<h2>The agent</h2><p>Its weights are not of this run, which is too short to train an agent; '
         '<code>aif_train_agent</code> trains one.</p>' + _picture(played['gif'], 'image/gif', said)
@@ -218,7 +233,8 @@ def write_report(
     pictures = [
         (
             'evaluation/reconstructions',
-            'Fresh frames, what the VAE draws, and its error, five times brightened. A bright dot in the error is a ball that was not drawn.',
+            'Fresh frames, their reconstructions, and the error, five times brightened. '
+            'A bright dot in the error is a ball that was not reconstructed.',
         ),
         ('training_curves', 'Free energy and its parts over training, on training and held-out episodes.'),
         ('evaluation/latent_space', 'The latent space of fresh frames in its two principal directions.'),
@@ -228,15 +244,21 @@ def write_report(
     about = provenance()
     write_text(
         path,
-        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>aif_atari: {preset} run on {html.escape(env_name)}</title><style>{STYLE}</style>
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>aif_atari: {preset} run on {html.escape(env_name)}</title><style>{STYLE}</style>
 <h1>What the VAE learned of {html.escape(env_name)}</h1>
-<p>The <b>{preset}</b> preset: random play, a variational autoencoder, and a look at what it sees, on games that it never trained on. Intervals are 95 %, over episodes. Training took {run['minutes']:.1f} minutes on {html.escape(about['processor'])}.</p>
-<div class="scroll"><table><tr><th></th><th>PSNR, dB</th><th>within 0.1, %</th><th>PSNR of moving pixels, dB</th></tr>{table}</table></div>
-<p>Compare with the mean frame and the frame before, which know nothing: a high PSNR alone says little, and the moving pixels are what a player needs.</p>
-{_picture(animation(vae, eps), 'image/gif', 'A fresh game (left) and what the VAE makes of it (right). Watch the ball.')}
+<p>The <b>{preset}</b> preset: random play and a variational autoencoder, measured on games that it never trained on.
+Intervals are 95 %, over episodes.
+Training took {run['minutes']:.1f} minutes on {html.escape(about['processor'])}.</p>
+<div class="scroll"><table><tr><th></th><th>PSNR, dB</th><th>within 0.1, %</th>
+<th>PSNR of moving pixels, dB</th></tr>{table}</table></div>
+<p>Compare with the mean frame and the frame before, which know nothing: a high PSNR alone says little,
+and the moving pixels are what a player needs.</p>
+{_picture(animation(vae, eps), 'image/gif', 'A fresh game, and its reconstruction. Watch the ball.')}
 {''.join(_picture((folder / f'{n}.png').read_bytes(), 'image/png', c) for n, c in pictures)}
 {agent_section(env_name, played)}
-<p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}. The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""",
+<p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}, PyTorch {about['versions']['torch']}.
+The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""",
     )
 
 # %% ../nbs/reproduce.ipynb #d48cb2ad
@@ -256,7 +278,7 @@ def reproduce_figure(cfg) -> dict:
 
 
 def reproduce(cfg):
-    "Run the whole pipeline, chapter by chapter: play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
+    "Play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
     start = time.perf_counter()
     check_bounds(cfg)
     if cfg.figure:

@@ -189,7 +189,7 @@ class RGMAtariConfig:
 
 # %% ../nbs/06c_rgm_atari.ipynb #85a0f85d
 def grow_and_foresee(codes, pieces, K) -> dict:
-    "Grow a model from codes and foresee pieces: structure, what is known at each level, seconds, and counts piece by piece."
+    "Grow a model from codes and predict pieces: structure, what each level knows, seconds, and counts of each piece."
     tick = time.process_time()
     rgm, s = learn_structure(codes, K)
     seconds = time.process_time() - tick

@@ -42,7 +42,7 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
 from .plotting import plot_curves, save_figure, show_frames
-from .vae import VAE, VAEConfig, check_vae, free_energy
+from .vae import VAE, VAEConfig, check_vae, free_energy, start_from
 
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
@@ -383,7 +383,7 @@ def train_vae(
     write_json(folder / 'config.json', asdict(cfg))
     torch.manual_seed(cfg.train.seed)
     vae = VAE(cfg.vae).to(device)
-    vae.start_from(to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))
+    start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))
     half = ', bfloat16' if use_bfloat16(cfg.train.mixed_precision, device) else ''
     sides = f'{data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out'
     print(f'{eps}; {sides}; {device}{half}')
