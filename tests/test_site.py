@@ -448,7 +448,8 @@ def test_a_planted_fault_is_found(fault, browser, docs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'query, wanted', [('MCTSAgent', 'mcts_agent.html#mctsagent'), ('ball recall', 'object_recall.html#is-it-reconstructed')]
+    'query, wanted',
+    [('MCTSAgent', 'mcts_agent.html#mctsagent'), ('ball recall', 'object_recall.html#is-it-reconstructed')],
 )
 def test_search_finds(query, wanted, browser, docs):
     faults = []
