@@ -284,8 +284,8 @@ def compare_agents(
             write_json(file, out | provenance())
         print(condition_line(condition, out['conditions'][condition]), flush=True)
     if 'habit' in out['conditions'] and 'near' not in out.get('lost_lives', {}) and name in TOWARDS:
-        eps = by_habit or play(game, make_policy('habit', agent, act, cfg.seed))
-        out |= dict(lost_lives=lost_lives(agent.cpu(), with_ram(eps)))
+        eps = with_ram(by_habit or play(game, make_policy('habit', agent, act, cfg.seed)))
+        out['lost_lives'] = lost_lives(agent.cpu(), eps)
         write_json(file, out | provenance())
     if cfg.export_dir:
         export_weights(path, cfg.export_name or name, 'Agent', cfg.export_dir)
@@ -373,8 +373,7 @@ def own_simulations(
     r: dict,  # a comparison
 ) -> int:
     "Number of simulations for a decision in the condition `search`."
-    settings = r['settings']
-    return settings['act']['search']['num_simulations'] if 'act' in settings else settings['num_simulations']
+    return r['settings'].get('act', {}).get('search', r['settings'])['num_simulations']
 
 
 def plot_conditions(ax: plt.Axes, results: list[dict]) -> None:

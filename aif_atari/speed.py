@@ -318,9 +318,11 @@ def speed_table(
     return '\n'.join(
         lines
         + [
-            f"The mean frame alone scores {out['mean_frame_psnr']:.2f} dB on these fresh games. {out['threads']} threads; "
+            f"The mean frame alone scores {out['mean_frame_psnr']:.2f} dB on these fresh games. "
+            f"{out['threads']} threads; "
             f"bfloat16 {'used' if out['bfloat16'] else 'not used'}; plain loop shrinks with {out['resize']}.",
-            f"The emulator alone makes {out['emulator_per_core']:,.0f} steps a second on one core, so on {out['cores']} "
+            f"The emulator alone makes {out['emulator_per_core']:,.0f} steps a second on one core, "
+            f"so on {out['cores']} "
             f"cores no way to play can be more than {most:.1f} times the plain loop.",
         ]
     )
