@@ -172,9 +172,8 @@ class AsTrainedConfig:
     neg_expected_utility: Finite | None = None  # weight of minus the expected log-preference
     state_info_gain: Finite | None = None  # weight of the information gain about the state, per nat
     param_info_gain: Finite | None = None  # weight of the information gain about the parameters, per nat
-    samples: Annotated[int, Bounds(1, 1000)] = (
-        1  # from each ensemble member, for the information gain about the parameters
-    )
+    # from each ensemble member, for the information gain about the parameters
+    samples: Annotated[int, Bounds(1, 1000)] = 1
     plan_horizon: Annotated[int, Bounds(1, 1000)] | None = None  # T, decisions for which policies are imagined
     hold_actions: str | None = None  # numbers of the actions that policies hold, separated by commas
     repeat: Annotated[int, Bounds(1, 100)] | None = None  # frames for which an action is held

@@ -34,9 +34,8 @@ class VAEConfig:
     width: Size = 32  # channels of the first convolution
     likelihood: Annotated[str, OneOf(LIKELIHOODS)] = 'gaussian'  # how a frame is scored
     precision: Positive = 1.0  # weight of the inaccuracy against the complexity; 1 is the free energy
-    foreground_weight: NonNegative = (
-        0.0  # extra precision of values that depart from the mean frame; 0 treats all alike
-    )
+    # extra precision of values that depart from the mean frame; 0 treats all alike
+    foreground_weight: NonNegative = 0.0
     kl_warmup: Natural = 0  # steps over which the complexity comes into force
     lv_start: Annotated[float, Bounds(-20, 20)] = 0.0  # log-variance of the posterior before training
     # where training starts: pca (the best linear model), mean (the mean frame) or random
