@@ -235,7 +235,7 @@ def ball_events(
         np.dot((0.25, 0.75), OBJECT_LABELS[game]['ball'].field[2 * axis : 2 * axis + 2]) * size / (160, 210)[axis],
     )
 
-    def between(turn):  # whether there is a turn from the last frame seen up to the one before each that is foretold
+    def between(turn):  # whether there is a turn from the last frame seen up to the one before each predicted frame
         n = np.cumsum(turn)
         return n[d.last[:, None] + np.arange(d.p.shape[1])] > n[d.last - 1, None]
 

@@ -240,7 +240,7 @@ def write_report(
         ('training_curves', 'Free energy and its parts over training, on training and held-out episodes.'),
         ('evaluation/latent_space', 'The latent space of fresh frames in its two principal directions.'),
         ('evaluation/latent_dimensions', 'What each latent dimension carries.'),
-        ('evaluation/prior_samples', 'Drawn from the prior: the model dreams single frames.'),
+        ('evaluation/prior_samples', 'Frames decoded from samples of the prior.'),
     ]
     about = provenance()
     write_text(

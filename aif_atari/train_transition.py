@@ -175,7 +175,7 @@ def resolve_config(
     check_transition(cfg.transition)
     return cfg, vae
 
-
+# %% ../nbs/train_transition.ipynb #6b8b855c
 def train_transition(
     cfg: TrainTransitionConfig,
     on_epoch: Callable[[TransitionModel, list], None] | None = None,  # called after each epoch
