@@ -1,6 +1,7 @@
 """Every number among the settings has bounds beside it, and nothing passes that is out of them."""
 
 import importlib
+import json
 import math
 import pkgutil
 from configparser import ConfigParser
@@ -10,7 +11,17 @@ from pathlib import Path
 import pytest
 
 import aif_atari
-from aif_atari.config import Bounds, OneOf, check_bounds, make_config, setting_names, setting_paths, setting_rules
+from aif_atari.config import (
+    Bounds,
+    OneOf,
+    check_bounds,
+    flat_settings,
+    from_dict,
+    make_config,
+    setting_names,
+    setting_paths,
+    setting_rules,
+)
 from aif_atari.core import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -221,3 +232,49 @@ def test_every_part_is_reached_by_a_command():
 def test_presets_are_settings_within_their_bounds(name):
     for preset in SCRIPTS[name].presets.values():
         check_bounds(make_config(SCRIPTS[name].config, preset.settings))
+
+
+OLD_SETTINGS = json.loads(
+    (ROOT / 'tests' / 'settings_0.2.0.json').read_text(encoding='utf-8')
+)  # defaults of that version
+
+
+@pytest.mark.parametrize('name', OLD_SETTINGS)
+def test_settings_of_before_are_read_with_todays_names(name):
+    "Version 0.2.0 kept all settings of a run flat; its defaults are today's."
+    old, config = OLD_SETTINGS[name], CONFIGS[name]
+    assert from_dict(config, old) == config()
+
+
+def short_paths(config, name):
+    "The first path that a name sets."
+    return setting_names(config)[name][0]
+
+
+@pytest.mark.parametrize(
+    'old, name, value',
+    [
+        ('dream', 'horizon', 7),
+        ('horizon', 'plan_horizon', 7),
+        ('budget', 'total_timesteps', 70_000),
+        ('hard', 'prioritized_fraction', 0.5),
+        ('omega', 'action_precision', 4.0),
+        ('habit_last', 'updates_last', 7),
+        ('seed', 'collect.seed', 7),
+    ],
+)
+def test_a_setting_of_before_gets_where_it_belongs(old, name, value):
+    config = CONFIGS['TrainAgentConfig']
+    read = from_dict(config, OLD_SETTINGS['TrainAgentConfig'] | {old: value})
+    assert flat_settings(read)[short_paths(config, name)] == value
+
+
+def test_learning_from_play_is_learning_from_replay():
+    old = OLD_SETTINGS['TrainAgentConfig'] | dict(learn_from='play')
+    assert from_dict(CONFIGS['TrainAgentConfig'], old).learn_from == 'replay'
+
+
+@pytest.mark.parametrize('name', OLD_SETTINGS)
+def test_a_setting_that_nobody_knows_is_named(name):
+    with pytest.raises(InputError, match="has no setting 'whiskers'"):
+        from_dict(CONFIGS[name], OLD_SETTINGS[name] | dict(whiskers=3))
