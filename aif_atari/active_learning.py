@@ -39,7 +39,9 @@ from .vae import VAE, check_vae, free_energy, start_from
 # %% ../nbs/05d_active_learning.ipynb #e26fb4fd
 class Play(NamedTuple):
     eps: Episodes
-    visits: np.ndarray  # (num_frames, A) shares of the search's visits; nan where no search was made
+    visits: (
+        np.ndarray
+    )  # (num_frames, A) what decisions were weighed by, such as shares of visits; nan where there was none
 
 
 def play_steps(
@@ -88,15 +90,15 @@ def encode_rounds(
     cfg: TrainAgentConfig,
     rounds: list[Episodes],  # of each round so far
     vae: VAE,
-    known: dict,  # a cache: the `vae` of the last call, and the beliefs of each round as `parts`
+    belief_cache: dict,  # a cache: the `vae` of the last call, and the beliefs of each round as `parts`
 ) -> Beliefs:  # about all frames, in their order
     "Encode the rounds that are not in the cache. An unchanged VAE gives the same beliefs again."
-    if known.get('vae') is not vae:
-        known.update(vae=vae, parts=[])
+    if belief_cache.get('vae') is not vae:
+        belief_cache.update(vae=vae, parts=[])
     vae.to(find_device(cfg.device))
-    known['parts'] += [encode_episodes(vae, eps) for eps in rounds[len(known['parts']) :]]
+    belief_cache['parts'] += [encode_episodes(vae, eps) for eps in rounds[len(belief_cache['parts']) :]]
     vae.cpu()
-    return concat_beliefs(known['parts'])
+    return concat_beliefs(belief_cache['parts'])
 
 # %% ../nbs/05d_active_learning.ipynb #0b050a70
 def split_rounds(
@@ -173,7 +175,8 @@ def train_habit(
     beliefs: Beliefs,  # about all frames
     updates: int,  # batches
     seed: int,
-    visits: np.ndarray | None = None,  # (N, A) shares of the search's visits; nan where no search was made
+    visits: np.ndarray
+    | None = None,  # (N, A) what decisions were weighed by, such as shares of visits; nan where there was none
     recent: int = 0,  # latest frames, where half of the imagined rollouts start
 ) -> list[dict]:  # mean losses of each tenth of the batches
     "Train habit and critic, in imagination or from replay."
@@ -232,22 +235,22 @@ def play_round(
     folder: Path,  # of the round
     agent: Agent | None = None,  # of the round before
     spent: int = 0,  # agent steps made so far
-    given: tuple | None = None,  # VAE and transition model to start from, as `load_initial_model` returns them
+    initial_models: tuple | None = None,  # VAE and transition model to start from, as `load_initial_model` returns them
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the report
 ) -> Play:
     "Read the round's games from its folder, or play them now and write their report."
     if not (folder / 'report.json').exists():
         schedule = cfg.schedule
         limit = schedule.total_timesteps - spent
-        if k == 0 and given:
-            new = replay_training_play(given[1], limit)
+        if k == 0 and initial_models:
+            new = replay_training_play(initial_models[1], limit)
         else:
             policy = agent and agent.to(find_device(cfg.device)).mcts_agent(cfg.act, cfg.seed + k)
             measuring = agent is not None and schedule.measure_steps > 0
-            kept_back = schedule.measure_steps + settle_steps(cfg.collect) if measuring else 0
+            reserved_steps = schedule.measure_steps + settle_steps(cfg.collect) if measuring else 0
             game = replace(cfg.collect, seed=100_000 * cfg.seed + 1000 * k)
             enough = schedule.round_steps if k else schedule.first_steps
-            new = play_steps(game, enough, limit - kept_back, policy)
+            new = play_steps(game, enough, limit - reserved_steps, policy)
         new.eps.save(folder / 'episodes.npz')
         buffer = io.BytesIO()
         np.save(buffer, new.visits.astype(np.float32))
@@ -297,21 +300,21 @@ def train_models(
     folder: Path,  # of the round
     rounds: list[Episodes],  # of each round so far
     agent: Agent | None,  # of the round before
-    given: tuple | None,  # VAE and transition model to start from
-    known: dict,  # the cache of `encode_rounds`
+    initial_models: tuple | None,  # VAE and transition model to start from
+    belief_cache: dict,  # the cache of `encode_rounds`
 ) -> tuple[Agent, Beliefs]:  # with the habit of the round before, or a new one; beliefs about all frames
     "Train the VAE and the transition model for a round, for as many epochs as the schedule gives."
     schedule = cfg.schedule
     if agent:
         vae, model = agent.vae, agent.model
         vae_epochs, model_epochs = schedule.vae_epochs_later, schedule.transition_epochs_later
-    elif given:
-        (vae, model), vae_epochs, model_epochs = given, 0, 0
+    elif initial_models:
+        (vae, model), vae_epochs, model_epochs = initial_models, 0, 0
     else:
         vae, model, vae_epochs, model_epochs = None, None, schedule.vae_epochs, schedule.transition_epochs
     if vae_epochs:
         vae = train_vae_round(cfg, rounds, folder, vae_epochs, vae)
-    beliefs = encode_rounds(cfg, rounds, vae, known)
+    beliefs = encode_rounds(cfg, rounds, vae, belief_cache)
     if model_epochs:
         recent = schedule.recent_steps if agent else 0
         model = train_transition_round(cfg, rounds, beliefs, folder, model_epochs, model, recent)
@@ -328,13 +331,15 @@ def train_round(
     rounds: list[Episodes],  # of each round so far
     visits: np.ndarray,  # (num_frames, A) of the last round
     agent: Agent | None = None,  # of the round before
-    given: tuple | None = None,  # VAE and transition model to start from
-    known: dict | None = None,  # the cache of `encode_rounds`
+    initial_models: tuple | None = None,  # VAE and transition model to start from
+    belief_cache: dict | None = None,  # the cache of `encode_rounds`
 ) -> Agent:
     "Train VAE, transition model, habit and critic, or load the agent if the folder has one."
     if agent_file(folder).exists():
         return load_agent(agent_file(folder))
-    new, beliefs = train_models(cfg, folder, rounds, agent, given, {} if known is None else known)
+    new, beliefs = train_models(
+        cfg, folder, rounds, agent, initial_models, {} if belief_cache is None else belief_cache
+    )
     new.to(find_device(cfg.device))
     earlier = np.full(
         (len(beliefs.mu) - len(visits), visits.shape[1]), np.nan
@@ -354,7 +359,7 @@ def train_after_last_round(
     folder: Path,  # of the run
     rounds: list[Episodes],  # of each round
     agent: Agent,  # of the last round
-    known: dict | None = None,  # the cache of `encode_rounds`
+    belief_cache: dict | None = None,  # the cache of `encode_rounds`
 ) -> Agent:
     "Train further without new play, as the schedule says, or load the agent if the folder has one."
     if agent_file(folder).exists():
@@ -363,7 +368,7 @@ def train_after_last_round(
     if not epochs and not updates:
         write_bytes(agent_file(folder), agent_file(folder / f'round_{len(rounds) - 1}').read_bytes())
         return agent
-    beliefs, log = encode_rounds(cfg, rounds, agent.vae, {} if known is None else known), []
+    beliefs, log = encode_rounds(cfg, rounds, agent.vae, {} if belief_cache is None else belief_cache), []
     if epochs:
         agent.model = train_transition_round(cfg, rounds, beliefs, folder, epochs, agent.model)
     agent.to(find_device(cfg.device))
@@ -389,9 +394,9 @@ def train_agent(
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the reports
 ) -> Agent:
     "Train an agent on its own play, round by round. The same call continues a run that was stopped."
-    cfg, given = load_initial_model(cfg)
+    cfg, initial_models = load_initial_model(cfg)
     check_train_agent(cfg)
-    folder, agent, played, known = open_run(cfg), None, [], {}
+    folder, agent, played, belief_cache = open_run(cfg), None, [], {}
     write_json(folder / 'config.json', asdict(cfg))
     schedule = cfg.schedule
     for k in range(schedule.rounds):
@@ -400,12 +405,12 @@ def train_agent(
             break  # the budget has no room for a whole round
         here = check_folder(folder / f'round_{k}')
         with computing_time(here):
-            new = play_round(cfg, k, here, agent, spent, given, evaluate)
+            new = play_round(cfg, k, here, agent, spent, initial_models, evaluate)
             played.append(new.eps)
-            agent = train_round(cfg, here, played, new.visits, agent, given, known)
+            agent = train_round(cfg, here, played, new.visits, agent, initial_models, belief_cache)
         print(round_line(read_json(here / 'report.json')), flush=True)
     with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
-        agent = train_after_last_round(cfg, folder, played, agent, known)
+        agent = train_after_last_round(cfg, folder, played, agent, belief_cache)
     print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
     return agent
 

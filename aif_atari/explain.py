@@ -204,10 +204,10 @@ def plot_decision(
     for ax, (title, v) in zip(
         bars,
         {
-            'habit P(a)': t['habit'],
-            'neg. utility, next step': t['neg expected utility'],
-            'mean G below': t['G below'],
-            'posterior Q(a)': t['posterior'],
+            'habit\nP(a)': t['habit'],
+            'neg. utility,\nnext step': t['neg expected utility'],
+            'mean G\nbelow': t['G below'],
+            'posterior\nQ(a)': t['posterior'],
         }.items(),
     ):
         ax.barh(range(len(v)), v, color=[COLOURS[a % len(COLOURS)] for a in range(len(v))])

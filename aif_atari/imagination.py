@@ -42,7 +42,7 @@ class ObjectFinder:
         looks = np.concatenate(list(self._looks(eps, thing, size)))
         check(np.isfinite(looks).any(), 'The object to find is in no frame of these games.')
         look = np.nan_to_num(np.nanmean(looks, 0))
-        self.observe = torch.as_tensor(look).float().permute(2, 0, 1)[None]
+        self.template = torch.as_tensor(look).float().permute(2, 0, 1)[None]
         self.background = torch.as_tensor(np.median(eps.frames[eps.spread(400)], 0) / 255).float().permute(2, 0, 1)
         left, right, top, bottom = np.array(thing.field) * size / np.array([160, 160, 210, 210])
         column, row = torch.arange(size), torch.arange(size)[:, None]
@@ -59,8 +59,8 @@ class ObjectFinder:
         drawn: torch.Tensor,  # (n, 3, H, W) in [0, 1]
     ) -> np.ndarray:  # (n, 2) column and row, nan where it is lost
         match = (
-            F.conv2d(drawn.cpu() - self.background, self.observe, padding=self.half[::-1])[:, 0]
-            / self.observe.pow(2).sum()
+            F.conv2d(drawn.cpu() - self.background, self.template, padding=self.half[::-1])[:, 0]
+            / self.template.pow(2).sum()
         )
         best, i = match.masked_fill(self.outside, -9.0).flatten(1).max(1)
         xy = torch.stack([i % drawn.shape[-1], i // drawn.shape[-1]], 1).double()
@@ -77,9 +77,11 @@ class Rollouts:
     last: np.ndarray  # (n,) row in `beliefs` of the last frame seen
     owner: np.ndarray  # (n,) the window's episode
     mu: torch.Tensor  # (n, H, Z) float32, the members' mean
-    predictive_variance: torch.Tensor  # (n, H) float32, squared error that the model expects, in squared spreads
+    predictive_variance: (
+        torch.Tensor
+    )  # (n, H) float32, squared error that the model expects, in units of the latent's variance
     disagreement: torch.Tensor  # (n, H) float32, the part of it that is the members' disagreement
-    p: torch.Tensor  # (n, H, 2) float32, probability of each outcome in the step before
+    p: torch.Tensor  # (n, H, 2) float32, probability of reward and of loss in the step that leads to this frame
 
     def rows(self, k):
         return self.last + k  # in `beliefs`
@@ -92,7 +94,7 @@ def predictive_variance(
     mu,
     lv,  # (M, ..., Z) members' means and log-variances
     scale,  # (Z,)
-) -> tuple:  # predictive variance and disagreement (...), in squared spreads
+) -> tuple:  # predictive variance and disagreement (...), in units of the latent's variance
     "The squared error that the members expect to make, and how far they disagree, which is a part of it."
     disagreement = mu.var(0, unbiased=False) / scale**2
     return (lv.exp().mean(0) / scale**2 + disagreement).mean(-1), disagreement.mean(-1)
@@ -341,7 +343,7 @@ def score_outcomes(
 def actual_error(
     d: Rollouts,
     scale: torch.Tensor,  # (Z,) the model's
-) -> np.ndarray:  # (n, H) mean squared error of the members' mean, in squared spreads
+) -> np.ndarray:  # (n, H) mean squared error of the members' mean, in units of the latent's variance
     "Squared error of the predicted latents against the encoded frames."
     rows = torch.as_tensor(d.last[:, None] + np.arange(1, d.mu.shape[1] + 1))
     return ((d.mu - d.beliefs.mu[rows]) / scale.cpu()).pow(2).mean(-1).numpy()

@@ -16,7 +16,7 @@ from .episodes import Episodes
 def outcomes_of(
     eps: Episodes,  # N frames
 ) -> np.ndarray:  # (N, 2) float32, 0 or 1: reward, loss
-    "Whether each step gained a reward, and whether it lost a life, a point or the game."
+    "Whether each step gained a reward, and whether it lost a life or a point or ended the game, won or lost."
     out = np.zeros((len(eps.actions), 2), np.float32)
     for s, n in zip(eps.starts, eps.lengths):
         r = slice(s, s + n - 1)

@@ -33,8 +33,8 @@ def lambda_returns(
 ) -> torch.Tensor:  # (H, B) nats
     "The discounted G from each step on, with the critic's estimate at the end."
     out, later = [], value[-1]
-    for g, alpha, v in zip(G.flip(0), continue_prob.flip(0), value.flip(0)):
-        later = g + discount * alpha * ((1 - lambda_) * v + lambda_ * later)
+    for g, keeps_on, v in zip(G.flip(0), continue_prob.flip(0), value.flip(0)):
+        later = g + discount * keeps_on * ((1 - lambda_) * v + lambda_ * later)
         out.append(later)
     return torch.stack(out[::-1])
 

@@ -31,7 +31,7 @@ def n_step_returns(
     discount: float,  # gamma
     steps: torch.Tensor | None = None,  # (B,) int, how many of the n steps the episode still has; by default all
 ) -> torch.Tensor:  # (B,) nats
-    "G from the first step on, bootstrapped after the last real one (Watkins 1989; Sutton and Barto 2018, chapter 7)."
+    "G from the first step on; `later`, of a target network, stands for what follows the last real one (Watkins 1989)."
     for t in reversed(range(len(G))):
         real = True if steps is None else t < steps
         later = torch.where(torch.as_tensor(real, device=G.device), G[t] + discount * continue_prob[t] * later, later)

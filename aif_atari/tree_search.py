@@ -68,7 +68,7 @@ class Tree:
         self,
         nodes: np.ndarray,  # (E,) a node in each tree
     ) -> np.ndarray:  # (E, A) nats
-        "Mean G found below each action; for an untried action, the value of the node itself."
+        "Mean G found below each action; for an untried action, the mean value of its node (`node_values`)."
         visits = self.visits[self.envs, nodes]
         mean = self.total[self.envs, nodes] / np.maximum(visits, 1)
         return np.where(visits > 0, mean, self.node_values()[self.envs, nodes][:, None])
