@@ -150,7 +150,7 @@ def test_a_widget_comes_with_a_figure():
         name
         for c in BOOK
         for cell in c.cells
-        for name in re.findall(r'def (\w+)\((?:(?!def )[\s\S])*?# an ipywidgets box', cell.source)
+        for name in re.findall(r'def (\w+)\((?:(?!def )[\s\S])*?-> widgets\.\w+', cell.source)
     ]
     shown = [
         (c, i)
