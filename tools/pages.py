@@ -143,6 +143,14 @@ def opening(text, least=60):
     return re.match(rf'.{{{least},}}?[.!?](?=\s|$)|.*', re.sub(r'[*`$]', '', text))[0]
 
 
+def unfold_caption(cell, originals):
+    "Put a caption of several lines, of which nbdev drops all but the first, back in one."
+    caption = directives(originals[cell.id]).get('fig-cap') if cell.id in originals else None
+    if caption:
+        whole = f'#| fig-cap: {json.dumps(caption, ensure_ascii=False)}'
+        cell.source = re.sub(r'^#\|\s*fig-cap: *>-?(\n#\|   .*)*', lambda m: whole, cell.source, flags=re.M)
+
+
 def describe(cell):
     "A figure's caption says first what is seen: that is also its text for those who can't see it."
     d = directives(cell)
@@ -242,7 +250,9 @@ def enrich(nb, chapter, book):
     "Make a chapter's processed notebook into its page."
     here = f'{get_config().doc_host}{get_config().doc_baseurl}/'
     nb.cells = show_source(nb.cells, chapter.cells)
+    originals = {cell.id: cell for cell in chapter.cells}
     for cell in nb.cells:
+        unfold_caption(cell, originals)
         describe(cell)
         at_home(cell, here)
     if chapter.module:
