@@ -39,9 +39,7 @@ from .vae import VAE, check_vae, free_energy, start_from
 # %% ../nbs/05d_active_learning.ipynb #e26fb4fd
 class Play(NamedTuple):
     eps: Episodes
-    visits: (
-        np.ndarray
-    )  # (num_frames, A) what decisions were weighed by, such as shares of visits; nan where there was none
+    visits: np.ndarray  # (num_frames, A) what decisions were weighed by, nan where there was none
 
 
 def play_steps(
@@ -175,8 +173,7 @@ def train_habit(
     beliefs: Beliefs,  # about all frames
     updates: int,  # batches
     seed: int,
-    visits: np.ndarray
-    | None = None,  # (N, A) what decisions were weighed by, such as shares of visits; nan where there was none
+    visits: np.ndarray | None = None,  # (N, A) what decisions were weighed by, nan where there was none
     recent: int = 0,  # latest frames, where half of the imagined rollouts start
 ) -> list[dict]:  # mean losses of each tenth of the batches
     "Train habit and critic, in imagination or from replay."

@@ -77,9 +77,7 @@ class Rollouts:
     last: np.ndarray  # (n,) row in `beliefs` of the last frame seen
     owner: np.ndarray  # (n,) the window's episode
     mu: torch.Tensor  # (n, H, Z) float32, the members' mean
-    predictive_variance: (
-        torch.Tensor
-    )  # (n, H) float32, squared error that the model expects, in units of the latent's variance
+    predictive_variance: torch.Tensor  # (n, H) float32, expected squared error, in units of the latent's variance
     disagreement: torch.Tensor  # (n, H) float32, the part of it that is the members' disagreement
     p: torch.Tensor  # (n, H, 2) float32, probability of reward and of loss in the step that leads to this frame
 
