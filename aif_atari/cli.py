@@ -6,9 +6,11 @@
 __all__ = ['setting_help', 'SettingsParser', 'Preset', 'config_parser', 'Command', 'command']
 
 # %% ../nbs/cli.ipynb #c1f1a004
+import os
 import re
 import signal
 import sys
+import threading
 from argparse import (
     SUPPRESS,
     Action,
@@ -18,7 +20,8 @@ from argparse import (
     HelpFormatter,
     Namespace,
 )
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from textwrap import wrap
 from typing import Any, NamedTuple, NoReturn, cast
@@ -217,6 +220,33 @@ def config_parser(
         parser.flags += action.option_strings
     return parser
 
+# %% ../nbs/cli.ipynb #9829ae99
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    "Let a termination signal act as Ctrl-C, where this thread may decide that."
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _system_sentence(
+    error: BaseException,
+) -> str | None:  # None for an error that is the program's own fault
+    "What the system refused, in a sentence."
+    if isinstance(error, OSError):
+        what = f'{error.filename}: ' if error.filename else ''
+        return f'The system refused to go on: {what}{(error.strerror or str(error)).lower()}.'
+    no_memory = "not enough memory|can't allocate memory|out of memory|[Ss]torage size|too large|maximum supported"
+    if isinstance(error, MemoryError) or re.search(no_memory, str(error)):
+        advice = 'try a smaller model, smaller batches or fewer games at once'
+        return f'There is not enough memory for these settings; {advice}.'
+    return None
+
 # %% ../nbs/cli.ipynb #c0f1a058
 class Command:
     "A command-line program. It keeps its configuration, its presets and the function that it runs."
@@ -264,15 +294,36 @@ class Command:
         argv: Sequence[str] | None = None,  # flags and values; by default those of this process
     ) -> None:
         "Run the command."
-        given = self.parse(argv)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, 'reconfigure'):
+                stream.reconfigure(errors='replace')
+        try:
+            with _termination_interrupts():
+                self._answer(self.parse(argv))
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+            sys.exit(1)
+
+    def _answer(
+        self,
+        given: Namespace,  # as `parse` returns it
+    ) -> None:
+        "Run the command, and end the process with one sentence where it fails."
         try:
             self.run(self.settings(given))
+            sys.stdout.flush()
         except InputError as e:
             self._stop(str(e), 2)
         except KeyboardInterrupt as e:
             print(file=sys.stderr)  # after the terminal's ^C
             self._stop(str(e) or 'stopped.', 130)
+        except BrokenPipeError:
+            raise
+        except (OSError, MemoryError, RuntimeError, ValueError) as e:
+            sentence = _system_sentence(e)
+            if sentence is None:
+                raise
+            self._stop(sentence, 2)
 
     def _stop(
         self,

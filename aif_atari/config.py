@@ -6,12 +6,13 @@
 __all__ = ['MACHINE_LIMIT', 'Count', 'Natural', 'Size', 'Finite', 'Positive', 'NonNegative', 'Fraction', 'PositiveFraction',
            'Share', 'Seed', 'BaseSeed', 'Switch', 'Bounds', 'OneOf', 'IsDataclass', 'setting_rules', 'field_docs',
            'part', 'Setting', 'flat_settings', 'setting_paths', 'setting_names', 'short_name', 'did_you_mean',
-           'check_type', 'make_config', 'check_bounds', 'from_dict']
+           'check_type', 'plain_value', 'make_config', 'check_bounds', 'from_dict']
 
 # %% ../nbs/config.ipynb #c0f1a004
 import ast
 import linecache
 import math
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, field, fields, is_dataclass
 from difflib import get_close_matches
@@ -323,6 +324,21 @@ def _build(
     return config(**own)
 
 
+def plain_value(
+    name: str,  # of the setting
+    value: Any,  # as a caller or a file gave it
+    kind: type,  # the setting's plain type
+) -> Any:
+    "A `Path` as a string, with ~ expanded in the name of a file or folder; infinity from the string that JSON holds."
+    if kind is str:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        is_path = name.endswith(('_dir', '_path', '_file')) and isinstance(text, str)
+        return os.path.expanduser(text) if is_path else text
+    if kind is float and value in ('inf', '-inf'):
+        return float(value)
+    return value
+
+
 def make_config(
     config: type[_Config],  # a dataclass with a default for every field
     settings: Mapping[str, Any] | None = None,  # name -> value; the value of a part may be a dict or a dataclass
@@ -336,9 +352,10 @@ def make_config(
         if name not in names:
             raise _unknown(config, name)
         for path in names[name]:
-            if not known[path].takes(given[name]):
-                check_type(name, given[name], known[path].kind)
-            values[path] = given[name]
+            value = plain_value(known[path].name, given[name], known[path].kind)
+            if not known[path].takes(value):
+                check_type(name, value, known[path].kind)
+            values[path] = value
     return _build(config, values)
 
 # %% ../nbs/config.ipynb #c0f1a033
