@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import aif_atari
+from aif_atari.cli import command_specs
 from aif_atari.config import (
     Bounds,
     OneOf,
@@ -44,9 +45,8 @@ def console_scripts():
     "The installed commands of settings.ini: name -> function."
     settings = ConfigParser(interpolation=None)
     settings.read(ROOT / 'settings.ini')
-    lines = settings['DEFAULT']['console_scripts'].split()
-    places = dict(line.split('=') for line in lines)
-    return {name: getattr(importlib.import_module(place.split(':')[0]), name) for name, place in places.items()}
+    names = [line.partition('=')[0] for line in settings['DEFAULT']['console_scripts'].split()]
+    return {name: getattr(importlib.import_module(command_specs()[name]['module']), name) for name in names}
 
 
 CONFIGS, SCRIPTS = package_configs(), console_scripts()
@@ -278,3 +278,12 @@ def test_learning_from_play_is_learning_from_replay():
 def test_a_setting_that_nobody_knows_is_named(name):
     with pytest.raises(InputError, match="has no setting 'whiskers'"):
         from_dict(CONFIGS[name], OLD_SETTINGS[name] | dict(whiskers=3))
+
+
+def test_help_is_that_of_the_commands(monkeypatch):
+    "The specifications that the installed commands read are those of the code."
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    from commands import FILE, table
+
+    assert FILE.read_text(encoding='utf-8') == table(), 'run python tools/commands.py'
+    assert command_specs().keys() == SCRIPTS.keys()

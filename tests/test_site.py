@@ -6,8 +6,6 @@ Each checker is also tried on a planted fault.
 import contextlib
 import functools
 import http.server
-import importlib
-import io
 import json
 import os
 import re
@@ -24,6 +22,8 @@ from common import ROOT
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
 from test_package import uncaptioned
+
+from aif_atari.cli import command_specs, spec_parser
 
 sys.path.insert(0, str(ROOT / 'tools'))
 from docs import RENAMED, write_redirects
@@ -185,14 +185,9 @@ def test_every_notebook_is_in_the_sidebar_and_the_table_of_chapters():
     assert mixed == [], 'the first cell holds title and subtitle alone: nbdev drops the rest of it'
 
 
-@functools.cache
-def flags(main):
-    "The flags of a command, from its help; `main` is its module and function as settings.ini has them."
-    module, function = main.split(':')
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
-        getattr(importlib.import_module(module), function)(['--help'])
-    return set(re.findall(r'--\w+', out.getvalue()))
+def flags(name):
+    "The flags of a command."
+    return set(re.findall(r'--\w+', spec_parser(command_specs()[name]['spec']).format_help()))
 
 
 def prose(chapter):
@@ -200,13 +195,12 @@ def prose(chapter):
 
 
 def test_commands_in_prose_exist_with_their_flags():
-    commands = dict(re.findall(r'^ *(aif_\w+)=(\S+)$', (ROOT / 'settings.ini').read_text(), re.M))
     text = '\n'.join(map(prose, BOOK)).replace('\\\n', ' ')
     lines = re.findall(r'^ *(aif_(?!atari)\w+ .*)$', text, re.M)
     lines += re.findall(r'`(aif_(?!atari)\w+(?: [^`]*)?)`', text)
     assert len(lines) > 20
     for line in lines:
-        assert set(re.findall(r'(?<= )--\w+', line)) <= flags(commands[line.split()[0]]), line
+        assert set(re.findall(r'(?<= )--\w+', line)) <= flags(line.split()[0]), line
     tools = {f'tools/{p.name}' for p in (ROOT / 'tools').glob('*.py')}
     assert set(re.findall(r'python (tools/\w+\.py)', text)) <= tools
 
