@@ -13,7 +13,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -393,8 +393,18 @@ def train_agent(
     "Train an agent on its own play, round by round. The same call continues a run that was stopped."
     cfg, initial_models = load_initial_model(cfg)
     check_train_agent(cfg)
-    folder, agent, played, belief_cache = open_run(cfg), None, [], {}
-    write_json(folder / 'config.json', asdict(cfg))
+    with open_run(cfg) as folder:
+        return _train_agent(cfg, folder, initial_models, evaluate)
+
+
+def _train_agent(
+    cfg: TrainAgentConfig,
+    folder: Path,  # of the run
+    initial_models: tuple | None,  # VAE and transition model to start from
+    evaluate: Callable[[Agent, Episodes], dict] | None,  # measures an agent on new play, for the reports
+) -> Agent:
+    "Train in the run folder that is held."
+    agent, played, belief_cache = None, [], {}
     schedule = cfg.schedule
     for k in range(schedule.rounds):
         spent = steps_spent(folder, k)

@@ -11,7 +11,9 @@ import hashlib
 import io
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from aif_atari.core import (
     InputError,
     check,
     check_folder,
+    claim,
     file_hash,
     one_of,
     provenance,
@@ -193,16 +196,22 @@ def other_settings(
     return '; '.join(list(words)[:3])
 
 
+@contextmanager
 def open_run(
     cfg: Any,  # a configuration with `output_dir`
-) -> Path:  # the run folder
-    "Make the run folder, or open it when it holds a run with the same settings. Raise `InputError` otherwise."
-    folder, file = Path(cfg.output_dir), Path(cfg.output_dir) / 'config.json'
-    if file.exists():
-        try:
-            other = other_settings(read_json(file, 'run configuration'), cfg)
-        except InputError as e:
-            raise InputError(f'{folder} holds a run that can not go on: {e}') from e
-        advice = 'choose another output_dir or repeat its settings'
-        check(not other, f'{folder} holds a run with other settings ({other}); {advice}.')
-    return check_folder(cfg.output_dir)
+) -> Iterator[Path]:  # the run folder
+    """Hold the run folder, new or with a run of the same settings, and keep the settings in it.
+
+    Raise `InputError` where it holds a run with other settings, or another process holds it.
+    """
+    with claim(cfg.output_dir) as folder:
+        file = folder / 'config.json'
+        if file.exists():
+            try:
+                other = other_settings(read_json(file, 'run configuration'), cfg)
+            except InputError as e:
+                raise InputError(f'{folder} holds a run that can not go on: {e}') from e
+            advice = 'choose another output_dir or repeat its settings'
+            check(not other, f'{folder} holds a run with other settings ({other}); {advice}.')
+        write_json(file, asdict(cfg))
+        yield folder

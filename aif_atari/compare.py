@@ -25,7 +25,7 @@ from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_ag
 from .checkpoints import export_weights, find_device, weights_hash
 from .cli import command
 from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part
-from .core import check, check_folder, one_of, provenance, read_json, write_json
+from .core import check, claim, one_of, provenance, read_json, write_json
 from .data import RandomPolicy, play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
@@ -226,17 +226,17 @@ def begin_comparison(
     path: Path,  # of the agent's file
     file: Path,  # of the result
 ) -> dict:  # the result so far
-    "Resume a stored result of the same agent and settings, or begin a new one."
+    "Resume a stored result of the same agent and settings, or begin one. Raise `InputError` where another is stored."
     settings = dict(episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, act=asdict(act))
     settings |= dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     env_name, seed = agent.settings.collect.env_name, agent.settings.seed
     new = dict(env_name=env_name, seed=seed, weights_sha256=weights_hash(agent), settings=settings, conditions={})
     old = read_result(file) if file.exists() else {}
-    same_weights = old.get('weights_sha256') == new['weights_sha256']
+    advice = 'name another --results_dir, or move the file away'
+    check(not old or same_comparison(old, new), f'{file} compares another agent, or with other settings: {advice}.')
+    kept = old | dict(settings=settings) if old else new
     # shipped weights come without the reports of their training
-    training = training_of(path) or (old.get('training', []) if same_weights else [])
-    kept = old | dict(settings=settings) if old and same_comparison(old, new) else new
-    return kept | dict(training=training)
+    return kept | dict(training=training_of(path) or old.get('training', []))
 
 # %% ../nbs/05j_compare.ipynb #d7d3d558
 def condition_line(
@@ -275,11 +275,27 @@ def compare_agents(
     at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = training_game(agent, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed, **at_once)
     name = find_game(game.env_name)[1]
-    file = check_folder(cfg.results_dir) / f'{name}_{agent.settings.seed}.json'
+    with claim(Path(cfg.results_dir) / f'{name}_{agent.settings.seed}.json', is_file=True) as file:
+        return _compare_agents(cfg, agent, act, path, game, file)
+
+
+def _compare_agents(
+    cfg: CompareConfig,
+    agent: Agent,
+    act: AgentConfig,  # how it acts
+    path: Path,  # of the agent's file
+    game: CollectConfig,  # what is played
+    file: Path,  # of the result, which is held
+) -> dict:  # as it is written
+    "Play the conditions that the result lacks."
     out, by_habit = begin_comparison(cfg, agent, act, path, file), None
-    for condition in chosen_conditions(cfg, game):
-        if condition not in out['conditions']:
-            eps, out['conditions'][condition] = play_condition(game, make_policy(condition, agent, act, cfg.seed))
+    name = find_game(game.env_name)[1]
+    policies = {c: make_policy(c, agent, act, cfg.seed) for c in chosen_conditions(cfg, game)}
+    for condition, policy in policies.items():
+        if condition in out['conditions']:
+            print('Measured before, not played again: ', end='')
+        else:
+            eps, out['conditions'][condition] = play_condition(game, policy)
             by_habit = eps if condition == 'habit' else by_habit
             write_json(file, out | provenance())
         print(condition_line(condition, out['conditions'][condition]), flush=True)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
-           'read_json', 'file_hash', 'code_commit', 'processor', 'provenance']
+           'claim', 'read_json', 'file_hash', 'code_commit', 'processor', 'provenance']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -23,6 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from . import __version__
 
@@ -136,6 +139,31 @@ def check_folder(
     except OSError as e:
         raise InputError(f"Can't write {path}: {(e.strerror or str(e)).lower()}.") from e
     return path
+
+# %% ../nbs/core.ipynb #3b6baecd
+@contextmanager
+def claim(
+    path: str | Path,  # a folder, which is made if it is missing; or a file that will be written
+    is_file: bool = False,  # whether it is a file
+) -> Iterator[Path]:
+    "Hold `path` for this process. Raise `InputError` where another process holds it."
+    path = Path(path).expanduser()
+    folder = check_folder(path.parent if is_file else path)
+    name = f'.{path.name}' if is_file else ''
+    note = folder / f'{name}.lock'
+    lock = FileLock(note, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        who = note.read_text(encoding='utf-8', errors='replace') or 'another process'
+        raise InputError(f'{path} is in use by {who}; wait until it has ended, or write elsewhere.') from None
+    try:
+        note.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
+        for torn in folder.glob(f'{name}.*.tmp' if is_file else '.*.tmp'):
+            torn.unlink(missing_ok=True)
+        yield path
+    finally:
+        lock.release()
 
 # %% ../nbs/core.ipynb #15b45908
 def read_json(

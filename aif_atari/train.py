@@ -37,7 +37,7 @@ from aif_atari.checkpoints import (
 )
 from .cli import command
 from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
-from .core import InputError, check, write_json, write_text
+from .core import InputError, check, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
@@ -377,10 +377,19 @@ def train_vae(
 ) -> tuple[VAE, list]:  # the VAE, and a dict per epoch
     "Train a VAE on random play of one game. The same command again goes on where it stopped."
     check_train_vae(cfg)
-    device, folder = find_device(cfg.train.device), open_run(cfg)
+    with open_run(cfg) as folder:
+        return _train_vae(cfg, folder, on_epoch)
+
+
+def _train_vae(
+    cfg: TrainVAEConfig,
+    folder: Path,  # of the run
+    on_epoch: Callable[[VAE, list], None] | None,  # called with the VAE and the log after each epoch
+) -> tuple[VAE, list]:  # the VAE, and a dict per epoch
+    "Train in the run folder that is held."
+    device = find_device(cfg.train.device)
     eps = episodes_of(folder, cfg.collect)
     data = FrameData(eps, cfg.train, device, cfg.vae.context, cfg.collage)
-    write_json(folder / 'config.json', asdict(cfg))
     torch.manual_seed(cfg.train.seed)
     vae = VAE(cfg.vae).to(device)
     start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))

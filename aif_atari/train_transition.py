@@ -21,7 +21,7 @@ from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
 from .checkpoints import find_device, load_model, open_run, pretrained_path, save_checkpoint
 from .cli import command
 from .config import Natural, check_bounds, make_config, part
-from .core import check, file_hash, write_json
+from .core import check, file_hash
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import split_episodes, window_starts
 from .outcomes import hazard_surprise
@@ -182,9 +182,19 @@ def train_transition(
 ) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
     "Train a transition model on random play of one game, encoded by a trained VAE."
     cfg, vae = resolve_config(cfg)
-    device, folder, seed = find_device(cfg.train.device), open_run(cfg), cfg.train.seed
+    with open_run(cfg) as folder:
+        return _train_transition(cfg, folder, vae, on_epoch)
+
+
+def _train_transition(
+    cfg: TrainTransitionConfig,
+    folder: Path,  # of the run
+    vae: VAE,
+    on_epoch: Callable[[TransitionModel, list], None] | None,  # called after each epoch
+) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
+    "Train in the run folder that is held."
+    device, seed = find_device(cfg.train.device), cfg.train.seed
     eps = episodes_of(folder, cfg.collect)
-    write_json(folder / 'config.json', asdict(cfg))
     train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
     torch.manual_seed(seed)
     model = TransitionModel(cfg.transition).to(device)
