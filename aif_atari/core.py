@@ -147,8 +147,8 @@ def claim(
     is_file: bool = False,  # whether it is a file
 ) -> Iterator[Path]:
     "Hold `path` for this process. Raise `InputError` where another process holds it."
-    path = Path(path).expanduser()
-    folder = check_folder(path.parent if is_file else path)
+    folder = check_folder(Path(path).parent if is_file else path)
+    path = folder / Path(path).name if is_file else folder
     name = f'.{path.name}' if is_file else ''
     note = folder / f'{name}.lock'
     lock = FileLock(note, timeout=0, is_singleton=True)

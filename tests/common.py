@@ -85,9 +85,9 @@ def site(folder, code):
 
 
 def hashes(folder):
-    "What lies under `folder`: path -> hash of the content."
+    "What lies under `folder`: path -> hash of the content. Locks, which say who held a folder last, are no content."
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(Path(folder).rglob('*'))
-        if p.is_file()
+        if p.is_file() and not p.name.endswith('.lock')
     }

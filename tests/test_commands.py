@@ -6,13 +6,14 @@ import pickle
 import resource
 import shutil
 import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
-from common import FRESH, KILL, TINY, finish, hashes, run, site, start
+from common import BIN, FRESH, KILL, TINY, finish, hashes, run, site, start
 from PIL import Image
 from test_configs import SCRIPTS
 
@@ -27,6 +28,25 @@ TRAIN, EVAL, RESUME = (
     f'aif_eval_vae {FRESH} --frame_size 32 --model_path',
     f'aif_train_vae {TINY} --output_dir',
 )
+
+
+OWN_GAME = '''
+import gymnasium
+import numpy as np
+
+class Grey(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 255, (40, 48), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2, start=1)
+
+    def reset(self, seed=None, options=None):
+        return np.zeros((40, 48), np.uint8), {}
+
+    def step(self, action):
+        assert action in (1, 2)
+        return np.full((40, 48), 100, np.uint8), 1.0, False, False, {}
+
+gymnasium.register('Grey-v0', Grey)
+'''
 
 
 @pytest.mark.parametrize('name', SCRIPTS)
@@ -259,7 +279,7 @@ def assert_readable(*folders):
     }
     for folder in folders:
         for p in folder.rglob('*'):
-            if p.is_file() and not p.name.endswith('.tmp'):
+            if p.is_file() and not p.name.endswith(('.tmp', '.lock')):
                 readers[p.suffix](p)
 
 
@@ -337,6 +357,46 @@ def test_a_run_killed_at_its_end_says_that_it_trained(trained, tmp_path):
     shutil.copy(tmp_path / 'run' / 'checkpoint_epoch_20.pt', tmp_path / 'run' / 'checkpoint_last.pt')
     done = run(f'{RESUME} run', tmp_path)
     assert 'Going on after epoch 20' in done.out and 'nothing was trained' not in done.out
+
+
+def test_a_run_folder_has_one_process_at_a_time(tmp_path):
+    "The second of two trainings that share a new folder is refused; the first is not disturbed."
+    long = f'{RESUME} run --epochs 3000'
+    first = start(long, tmp_path)
+    while first.poll() is None and not (tmp_path / 'run' / 'metrics.jsonl').exists():
+        time.sleep(0.01)
+    for line in (f'{long} --lr 0.5', f'aif_train_vae {TINY} --output_dir ../{tmp_path.name}/run'):
+        assert_one_sentence(run(line, tmp_path), 'aif_train_vae', f'in use by process {first.pid} on')
+    first.send_signal(signal.SIGTERM)
+    assert finish(first).code == 130
+
+
+def test_what_a_killed_process_left_half_written_is_removed(trained, tmp_path):
+    shutil.copytree(trained[0] / 'run', tmp_path / 'run')
+    (tmp_path / 'run' / '.best_model.pt.4711.tmp').write_bytes(b'half')
+    assert run(f'{RESUME} run', tmp_path).code == 0
+    assert not list((tmp_path / 'run').glob('.*.tmp'))
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path):
+    line = f'{BIN}/aif_train_agent --help | head -1; exit ${{PIPESTATUS[0]}}'
+    done = subprocess.run(['bash', '-c', line], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ('usage: aif_train_agent [settings]\n', '')
+
+
+def test_a_terminal_without_letters_is_no_error(tmp_path):
+    done = run('aif_train_vae --likelihood größer', tmp_path, PYTHONIOENCODING='ascii')
+    assert_one_sentence(done, 'aif_train_vae', "not 'gr")
+
+
+def test_an_environment_of_ones_own_is_played(tmp_path):
+    "A grey game whose module lies in the working directory, with actions that begin at 1."
+    (tmp_path / 'my_games.py').write_text(OWN_GAME)
+    line = 'aif_collect --env_name my_games:Grey-v0 --num_episodes 1 --max_steps 5 --frame_size 32 --output_file e.npz'
+    assert run(line, tmp_path).code == 0
+    eps = load_episodes(tmp_path / 'e.npz')
+    assert eps.config['env_name'] == 'my_games:Grey-v0'
+    assert eps.frames.shape[1:] == (32, 32, 3)
 
 
 def test_no_network_is_needed(trained):
