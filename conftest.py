@@ -1,46 +1,78 @@
-"""pytest runs each notebook as one test, through nbdev's own runner; `--slow` and `--gpu` add the cells and tests with those flags."""
-import os, subprocess, sys
+"""pytest runs each notebook as one test, through nbdev's own runner, and several tests side by side, one thread each.
+
+`--slow` and `--gpu` add the cells and tests with those flags.
+"""
+
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent
-FLAGS = dict(slow='takes minutes', gpu='needs a GPU')   # as `tst_flags` in settings.ini
+FLAGS = dict(slow='takes minutes', gpu='needs a GPU')  # as `tst_flags` in settings.ini
+
+# What tests start has one thread: threads of PyTorch that wait for a busy core cost more than they bring.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
 def pytest_addoption(parser):
-    for flag, why in FLAGS.items(): parser.addoption(f'--{flag}', action='store_true', help=f'also run what {why}: tests and notebook cells marked {flag}')
+    for flag, why in FLAGS.items():
+        help = f'also run what {why}: tests and notebook cells marked {flag}'
+        parser.addoption(f'--{flag}', action='store_true', help=help)
 
 
 def pytest_configure(config):
-    for flag, why in FLAGS.items(): config.addinivalue_line('markers', f'{flag}: {why}; runs with --{flag} only')
+    for flag, why in FLAGS.items():
+        config.addinivalue_line('markers', f'{flag}: {why}; runs with --{flag} only')
 
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
         for flag, why in FLAGS.items():
-            if item.get_closest_marker(flag) and not config.getoption(flag): item.add_marker(pytest.mark.skip(reason=f'{why}: add --{flag}'))
+            if item.get_closest_marker(flag) and not config.getoption(flag):
+                item.add_marker(pytest.mark.skip(reason=f'{why}: add --{flag}'))
 
 
 def pytest_collect_file(file_path, parent):
-    wanted = file_path.suffix == '.ipynb' and ROOT/'nbs' in file_path.parents and not file_path.name.startswith('_')
-    if wanted and '.ipynb_checkpoints' not in file_path.parts: return NotebookFile.from_parent(parent, path=file_path)
+    in_book = file_path.suffix == '.ipynb' and ROOT / 'nbs' in file_path.parents
+    hidden = file_path.name.startswith('_') or '.ipynb_checkpoints' in file_path.parts
+    if in_book and not hidden:
+        return NotebookFile.from_parent(parent, path=file_path)
 
 
 class NotebookFile(pytest.File):
-    def collect(self): yield Notebook.from_parent(self, name='notebook')
+    def collect(self):
+        yield Notebook.from_parent(self, name='notebook')
 
 
 class Notebook(pytest.Item):
     "One notebook, run from top to bottom in a process of its own."
+
     def runtest(self):
         flags = ' '.join(f for f in FLAGS if self.config.getoption(f))
-        run = subprocess.run([Path(sys.executable).parent/'nbdev_test', '--path', self.path, '--n_workers', '0', '--flags', flags], cwd=ROOT, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'})
-        if run.returncode or 'Success.' not in run.stdout: raise NotebookFailed(run.stdout)   # nbdev also exits with 0 when it found nothing to run
+        program = Path(sys.executable).parent / 'nbdev_test'
+        run = subprocess.run(
+            [program, '--path', self.path, '--n_workers', '0', '--flags', flags],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'},
+        )
+        # nbdev also exits with 0 when it found nothing to run
+        if run.returncode or 'Success.' not in run.stdout:
+            raise NotebookFailed(run.stdout)
 
-    def repr_failure(self, excinfo): return str(excinfo.value) if excinfo.errisinstance(NotebookFailed) else super().repr_failure(excinfo)
-    def reportinfo(self): return self.path, None, str(self.path.relative_to(ROOT))
+    def repr_failure(self, excinfo):
+        if excinfo.errisinstance(NotebookFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        return self.path, None, str(self.path.relative_to(ROOT))
 
 
-class NotebookFailed(Exception): "What nbdev's runner printed"
+class NotebookFailed(Exception):
+    "What nbdev's runner printed."

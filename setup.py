@@ -1,4 +1,5 @@
 """Everything that pip needs to know is written in settings.ini; this file only reads it."""
+
 from configparser import ConfigParser
 from pathlib import Path
 

@@ -12,10 +12,11 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 from .probes import probe_latent
 
 from .checkpoints import export_weights, use_bfloat16
@@ -43,7 +44,8 @@ from .vae import VAE, free_energy, grid_settings
 _games = dict(num_episodes=100, hold=8, settle=-1)
 _grid = _games | grid_settings()
 _default = _grid | dict(collage=PRODUCTION_COLLAGE)
-VARIANTS = dict(  # name -> what it is, and the settings that it changes
+# name -> what it is, and the settings that it changes
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = dict(
     founding=('vector of 32, sigmoid and squared error, random start', _games | dict(likelihood='mse', start='random')),
     sigma=('vector of 32, Gaussian with the optimal variance, linear start', _games),
     bernoulli=('vector of 32, Bernoulli', _games | dict(likelihood='bernoulli', start='mean')),
@@ -284,7 +286,7 @@ MARKS = 'osD^v<>PX*hHpd'
 def plot_psnr_recall(
     cells: dict,  # as `load_cells` gives it
     label: str = 'ball',  # the object
-) -> plt.Figure:
+) -> Figure:
     "PSNR against recall, one point a training run."
     figure_style()
     fig, ax = plt.subplots(figsize=(7.4, 3.6))
@@ -300,7 +302,7 @@ def plot_psnr_recall(
 def plot_recall_in_time(
     cells: dict,  # as `load_cells` gives it
     label: str = 'ball',  # the object
-) -> plt.Figure:
+) -> Figure:
     "Recall against minutes of training on one core, a line for each training seed."
     figure_style()
     fig, ax = plt.subplots(figsize=(7.4, 3.2))

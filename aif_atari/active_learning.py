@@ -30,7 +30,7 @@ from .environments import CollectConfig, check_collect, find_game, open_games, s
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_of, to_float
 from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
 from .policy_imagination import train_policy_in_imagination
-from .policy_replay import train_q_from_replay
+from .policy_replay import DuelingQNetwork, train_q_from_replay
 from .train import FrameData, fit, load_vae, production_vae_config
 from .train_transition import TrainTransitionConfig, load_transition, resolve_vae_path
 from .transition import TransitionModel
@@ -179,6 +179,7 @@ def train_habit(
     "Train habit and critic, in imagination or from replay."
     search, preferences = cfg.act.search, cfg.act.preferences
     if cfg.learn_from == 'replay':
+        assert isinstance(agent.habit, DuelingQNetwork)
         return train_q_from_replay(agent.habit, beliefs, cfg.replay, preferences, search.discount, updates, seed)
     world = ImaginationEnv(agent.model, agent.lv_q, preferences, seed, cfg.act.repeat, search.discount)
     return train_policy_in_imagination(
@@ -232,7 +233,7 @@ def play_round(
     folder: Path,  # of the round
     agent: Agent | None = None,  # of the round before
     spent: int = 0,  # agent steps made so far
-    initial_models: tuple | None = None,  # VAE and transition model to start from, as `load_initial_model` returns them
+    initial_models: tuple[VAE, TransitionModel] | None = None,  # to start from, as `load_initial_model` gives them
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the report
 ) -> Play:
     "Read the round's games from its folder, or play them now and write their report."
@@ -297,7 +298,7 @@ def train_models(
     folder: Path,  # of the round
     rounds: list[Episodes],  # of each round so far
     agent: Agent | None,  # of the round before
-    initial_models: tuple | None,  # VAE and transition model to start from
+    initial_models: tuple[VAE, TransitionModel] | None,  # to start from
     belief_cache: dict,  # the cache of `encode_rounds`
 ) -> tuple[Agent, Beliefs]:  # with the habit of the round before, or a new one; beliefs about all frames
     "Train the VAE and the transition model for a round, for as many epochs as the schedule gives."
@@ -311,10 +312,12 @@ def train_models(
         vae, model, vae_epochs, model_epochs = None, None, schedule.vae_epochs, schedule.transition_epochs
     if vae_epochs:
         vae = train_vae_round(cfg, rounds, folder, vae_epochs, vae)
+    assert vae is not None  # the first round trains one, or is given one
     beliefs = encode_rounds(cfg, rounds, vae, belief_cache)
     if model_epochs:
         recent = schedule.recent_steps if agent else 0
         model = train_transition_round(cfg, rounds, beliefs, folder, model_epochs, model, recent)
+    assert model is not None  # as the VAE
     torch.manual_seed(cfg.seed + len(rounds) - 1)
     habit = HABIT_NETWORKS[cfg.learn_from](model)
     if agent:
@@ -328,7 +331,7 @@ def train_round(
     rounds: list[Episodes],  # of each round so far
     visits: np.ndarray,  # (num_frames, A) of the last round
     agent: Agent | None = None,  # of the round before
-    initial_models: tuple | None = None,  # VAE and transition model to start from
+    initial_models: tuple[VAE, TransitionModel] | None = None,  # to start from
     belief_cache: dict | None = None,  # the cache of `encode_rounds`
 ) -> Agent:
     "Train VAE, transition model, habit and critic, or load the agent if the folder has one."
@@ -416,6 +419,7 @@ def _train_agent(
             played.append(new.eps)
             agent = train_round(cfg, here, played, new.visits, agent, initial_models, belief_cache)
         print(round_line(read_json(here / 'report.json')), flush=True)
+    assert agent is not None  # at least one round is played
     with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
         agent = train_after_last_round(cfg, folder, played, agent, belief_cache)
     print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')

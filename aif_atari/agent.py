@@ -33,7 +33,7 @@ from aif_atari.config import (
 )
 from .core import check
 from .environments import CollectConfig
-from .mcts_agent import ActionPrecision, AgentConfig, ChooseBy, HabitNetwork, MCTSAgent, check_agent
+from .mcts_agent import ActionPrecision, AgentConfig, ChooseBy, Habit, HabitNetwork, MCTSAgent, check_agent
 from .policy_imagination import ImaginationConfig
 from .policy_replay import DuelingQNetwork, ReplayConfig
 from .transition import TransitionConfig, TransitionModel
@@ -101,11 +101,14 @@ HABIT_NETWORKS = dict(imagination=HabitNetwork, replay=DuelingQNetwork)  # by `l
 class Agent(nn.Module):
     "The trained parts of an agent: VAE, transition model, habit and critic, and the encoder's mean log-variance."
 
+    lv_q: torch.Tensor  # (Z,) mean log-variance of the VAE's beliefs
+    settings: TrainAgentConfig  # that it was trained with, where it was loaded
+
     def __init__(
         self,
         vae: VAE,
         model: TransitionModel,
-        habit: HabitNetwork | DuelingQNetwork,
+        habit: Habit,  # one of `HABIT_NETWORKS`
         lv_q: torch.Tensor,  # (Z,) mean log-variance of the VAE's beliefs
     ):
         super().__init__()

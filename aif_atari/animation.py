@@ -220,7 +220,7 @@ def draw_names(
     upright = names_upright(names, axes.right - axes.left)
     font = text_font(min(10, int(slot)), True) if upright else fitting_font(names, slot - 2, 13, bold=True)
     for a, name in enumerate(names):
-        strip = Image.new('RGB', (math.ceil(font.getlength(name)) + 2, font.size + 4), PAPER)
+        strip = Image.new('RGB', (math.ceil(font.getlength(name)) + 2, math.ceil(font.size) + 4), PAPER)
         colour = COLOURS[1] if a == chosen else MUTED
         ImageDraw.Draw(strip).text((strip.width / 2, strip.height / 2), name, colour, font, 'mm')
         strip = strip.rotate(90, expand=True) if upright else strip
@@ -234,7 +234,7 @@ def draw_bars(
     chosen,  # (T,) int, index of the action that was taken
     width: int = 800,  # of the picture, pixels
     height: int = 170,
-    ranges: dict = None,  # title -> (low, high) of its bars; by default round numbers that hold all of its values
+    ranges: dict | None = None,  # title -> (low, high) of its bars; by default round numbers that hold all its values
 ) -> np.ndarray:  # (T, height, width, 3) uint8
     "A group of bars for each title, one bar an action: names below, the range at the left, the action taken in red."
     chosen = np.asarray(chosen)
@@ -328,8 +328,8 @@ def compose_play(
     scores,  # (T,) points so far
     steps,  # (T,) int, the agent's steps so far
     lives=None,  # (T,) int, lives left; left out by default
-    ranges: dict = None,  # title -> (low, high) of its bars
-    scale: int = None,  # of the panels; by default the least that makes them 256 pixels wide or more
+    ranges: dict | None = None,  # title -> (low, high) of its bars
+    scale: int | None = None,  # of the panels; by default the least that makes them 256 pixels wide or more
 ) -> np.ndarray:  # (T, H', W', 3) uint8
     "The picture of a play: a header with numbers, panels of frames, and bars for what spoke for each action."
     scale = scale or math.ceil(256 / next(iter(panels.values())).shape[2])

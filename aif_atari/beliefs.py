@@ -35,7 +35,7 @@ class Beliefs:
 
     def subset(
         self,
-        which: Sequence[int],  # (n,) indices of episodes
+        which: Sequence[int] | np.ndarray,  # (n,) indices of episodes
     ) -> 'Beliefs':
         "Some of the episodes, in new arrays."
         rows = np.concatenate([np.arange(s, s + n) for s, n in zip(self.starts[which], self.lengths[which])])

@@ -14,12 +14,12 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import aif_atari
 from .config import flat_settings, from_dict
 from aif_atari.core import (
     InputError,
@@ -107,7 +107,8 @@ def load_checkpoint(
     )
     check(ours and isinstance(state.get('model'), dict), f'{path} is no checkpoint of this package.')
     check(state['format'] == 'aif_atari checkpoint 1', f'{path} is of another version of the checkpoint format.')
-    held = RENAMED_KINDS.get(state.get('kind'), state.get('kind'))
+    held = str(state.get('kind'))
+    held = RENAMED_KINDS.get(held, held)
     check(held == kind, f'{path} holds a {held}, not a {kind}.')
     return state
 
@@ -136,8 +137,7 @@ def load_model(
 # %% ../nbs/checkpoints.ipynb #db571888
 def _weights_folder() -> Path:
     "Where the package keeps its weights."
-    origin = find_spec('aif_atari').origin
-    return Path(origin).parent / 'weights'
+    return Path(aif_atari.__file__).parent / 'weights'
 
 
 def export_weights(

@@ -19,6 +19,8 @@ from typing import Annotated
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from . import __version__
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
@@ -162,9 +164,9 @@ def play_condition(
     policy: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[Episodes, dict]:  # the games; the record of the condition
     "Play the games of one condition. For an agent, its decisions are compared with the habit too."
-    plans = isinstance(policy, MCTSAgent)
-    recorder, start = VisitRecorder(policy, decision_facts) if plans else policy, time.perf_counter()
-    eps = play(game, recorder)
+    recorder = VisitRecorder(policy, decision_facts) if isinstance(policy, MCTSAgent) else None
+    start = time.perf_counter()
+    eps = play(game, recorder or policy)
     seconds, steps = time.perf_counter() - start, int((eps.lengths - 1).sum())
     kept = dict(
         mean=float(eps.returns.mean()),
@@ -176,7 +178,7 @@ def play_condition(
         command=provenance()['command'],
         version=__version__,
     )
-    if plans:
+    if recorder:
         kept |= summary_of(recorder.visits(eps))
     return eps, kept
 
@@ -392,7 +394,7 @@ def own_simulations(
     return r['settings'].get('act', {}).get('search', r['settings'])['num_simulations']
 
 
-def plot_conditions(ax: plt.Axes, results: list[dict]) -> None:
+def plot_conditions(ax: Axes, results: list[dict]) -> None:
     "A bar for each condition, with its 95 % interval, and a dot for each training seed."
     game = find_game(results[0]['env_name'])[1]
     floor = min(0, *(x for r in results for a in r['conditions'].values() for x in a['returns']))
@@ -414,7 +416,7 @@ def plot_conditions(ax: plt.Axes, results: list[dict]) -> None:
 
 
 def plot_simulations(
-    ax: plt.Axes,
+    ax: Axes,
     results: list[dict],
     simulations: list[int],  # numbers that all seeds have played
 ) -> None:
@@ -427,13 +429,13 @@ def plot_simulations(
     means = [plot_seeds(ax, n, independent_means(results, condition(n)), COLOURS[0]).mean for n in simulations]
     ax.plot(simulations, means, '-', color=COLOURS[0])
     ax.set(xlabel='simulations for a decision', xscale='log')
-    ax.set_xticks(simulations, simulations)
+    ax.set_xticks(simulations, [str(n) for n in simulations])
     ax.minorticks_off()
 
 # %% ../nbs/05j_compare.ipynb #c2a48602
 def plot_learning(
-    by_steps: plt.Axes,  # against steps of play
-    by_minutes: plt.Axes,  # against core-minutes
+    by_steps: Axes,  # against steps of play
+    by_minutes: Axes,  # against core-minutes
     results: list[dict],
 ) -> None:
     "Each training seed's mean return of each round."
@@ -450,7 +452,7 @@ def plot_learning(
     by_minutes.set(xlabel='core-minutes')
 
 
-def plot_comparison(results: list[dict]) -> plt.Figure:
+def plot_comparison(results: list[dict]) -> Figure:
     "Returns of all conditions; returns against simulations; and returns of each round against steps and time."
     figure_style()
     played = set.intersection(*(set(r['conditions']) for r in results))

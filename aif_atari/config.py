@@ -411,11 +411,11 @@ def _translate(
     translated = {}
     for name, value in stored.items():
         new = name if name in current else old_names.get(name, name)
-        if new is not None:
-            nested = new in parts and isinstance(value, Mapping)
+        if new in parts and isinstance(value, Mapping):
+            translated[new] = _translate(parts[new], value, renamed)
+        elif new is not None:
             new_values = RENAMED_VALUES.get(new.rpartition('.')[2], {})
-            plain = new_values.get(value, value) if isinstance(value, str) else value
-            translated[new] = _translate(parts[new], value, renamed) if nested else plain
+            translated[new] = new_values.get(value, value) if isinstance(value, str) else value
     return translated
 
 

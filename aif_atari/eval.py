@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 
 from .checkpoints import find_device
 from .cli import command
@@ -142,7 +143,7 @@ def plot_reconstructions(
     vae: VAE,
     eps: Episodes,  # fresh episodes
     n: int = 8,  # frames
-) -> plt.Figure:
+) -> Figure:
     "Frames, reconstructions, and the size of the error, brightened five times."
     rows, _ = fresh_frames(eps, n)
     o = to_float(eps.stack(rows, vae.cfg.context), next(vae.parameters()).device)
@@ -166,7 +167,7 @@ def score_step_lives(
 def plot_latent_space(
     mu: torch.Tensor,  # (n, latent) posterior means
     colours: dict,  # name -> (n,) values, one panel each
-) -> plt.Figure:
+) -> Figure:
     "The latent means in their two principal directions, coloured."
     figure_style()
     x = mu - mu.mean(0)
@@ -184,18 +185,18 @@ def plot_latent_dimensions(
     mu: torch.Tensor,  # (n, z_dim) posterior means
     lv: torch.Tensor,  # (n, z_dim) posterior log-variances
     kl: Callable = kl_nats,  # complexity of each number, a function of both
-) -> plt.Figure:
+) -> Figure:
     "Complexity of each dimension, and the spread of its means beside the prior's."
     figure_style()
-    kl = kl(mu, lv).mean(0)
-    order = kl.argsort(descending=True)
+    complexity = kl(mu, lv).mean(0)
+    order = complexity.argsort(descending=True)
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(7, 3.6), sharex=True)
-    top.bar(range(len(kl)), kl[order])
+    top.bar(range(len(complexity)), complexity[order])
     top.set(ylabel='complexity (nats)')
     low, mid, high = torch.quantile(mu[:, order], torch.tensor([0.05, 0.5, 0.95]), dim=0)
     bottom.axhspan(-1.64, 1.64, color='0.92', label='prior, 5 to 95 %')
-    bottom.vlines(range(len(kl)), low, high, color=COLOURS[0], lw=3, label='means, 5 to 95 %')
-    bottom.plot(range(len(kl)), mid, '.', color=COLOURS[1])
+    bottom.vlines(range(len(complexity)), low, high, color=COLOURS[0], lw=3, label='means, 5 to 95 %')
+    bottom.plot(range(len(complexity)), mid, '.', color=COLOURS[1])
     bottom.legend(ncols=2, fontsize=8)
     bottom.set(xlabel='dimension, by complexity', ylabel='mean')
     return fig
@@ -209,12 +210,12 @@ def traverse(
     values: Sequence[float],  # what to set each to
 ) -> np.ndarray:  # (dims, values, H, W, 3) uint8
     "Frames decoded with one latent dimension changed at a time."
-    values = torch.as_tensor(np.asarray(values, np.float32))
-    grid = z.repeat(len(dims), len(values), 1)
+    levels = torch.as_tensor(np.asarray(values, np.float32))
+    grid = z.repeat(len(dims), len(levels), 1)
     for i, d in enumerate(dims):
-        grid[i, :, d] = values
+        grid[i, :, d] = levels
     frames = to_uint8(vae.decode(grid.flatten(0, 1).to(next(vae.parameters()).device)))
-    return frames.reshape(len(dims), len(values), *frames.shape[1:])
+    return frames.reshape(len(dims), len(levels), *frames.shape[1:])
 
 
 def explore(
@@ -245,7 +246,7 @@ def plot_prior_samples(
     vae: VAE,
     n: int = 16,  # frames
     seed: int = 0,  # of the samples
-) -> plt.Figure:
+) -> Figure:
     "Frames decoded from samples of the prior N(0, I)."
     z = vae.latent.prior(n, vae.cfg.z_dim, torch.Generator().manual_seed(seed))
     frames = to_uint8(vae.decode(z.to(next(vae.parameters()).device)))

@@ -13,16 +13,19 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .core import check
 from .episodes import to_uint8
 from .mcts_agent import ImaginationEnv, MCTSAgent
 from .plotting import COLOURS, figure_style, png_bytes
+from .tree_search import State
 
 # %% ../nbs/05f_explain.ipynb #ce58f815
 def terms_of_actions(
     policy: MCTSAgent,
-    state: tuple[torch.Tensor, torch.Tensor],  # (z, h) of one moment, one row each
+    state: State,  # (z, h) of one moment, one row each
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:  # terms of G, (A,) nats each; P of reward and loss (A, 2)
     "The terms of G of one step under each action. Terms whose weight is 0 are computed too, with weight 1."
     A = policy.model.cfg.num_actions
@@ -64,7 +67,7 @@ class Decision:
         "Move to the parent."
         self.path = self.path[:-1]
 
-    def state(self, node: int) -> tuple[torch.Tensor, ...]:  # (z, h), one row each
+    def state(self, node: int) -> State:  # (z, h), one row each
         "The imagined state at a node."
         return tuple(s[self.slot, node][None] for s in self.tree.states)
 
@@ -164,7 +167,7 @@ def tree_layout(
     return edges, at
 
 
-def plot_tree(ax: plt.Axes, d: Decision) -> None:
+def plot_tree(ax: Axes, d: Decision) -> None:
     "The tree. The width of a line is the share of visits, its colour the action."
     edges, at = tree_layout(d)
     visits = d.tree.visits[d.slot]
@@ -190,12 +193,12 @@ def plot_tree(ax: plt.Axes, d: Decision) -> None:
 def plot_decision(
     d: Decision,
     real: np.ndarray | None = None,  # (H, W, 3) the real frame; by default the VAE's reconstruction is shown
-) -> plt.Figure:
+) -> Figure:
     "The frame, the tree, four columns of the table at the root, and the frames along the most visited path."
     figure_style()
     nodes, t = d.best_path(), d.table()
     fig = plt.figure(figsize=(11, 6))
-    top, bottom = fig.subfigures(2, 1, height_ratios=[2, 1.1])
+    top, bottom = fig.subfigures(2, 1, squeeze=False, height_ratios=[2, 1.1])[:, 0]
     seen, tree, *bars = top.subplots(1, 6, width_ratios=[1.3, 2.2, 0.7, 0.7, 0.7, 0.7])
     seen.imshow(d.frame(0) if real is None else real)
     seen.set(title='the frame', xticks=[], yticks=[])

@@ -50,7 +50,7 @@ class ObjectFinder:
 
     def _looks(self, eps, thing, size):
         for e in eps.subset(range(min(6, len(eps)))):
-            o = np.float32(e.frames) / 255
+            o = e.frames.astype(np.float32) / 255
             t = np.linspace(1, len(o) - 1, min(100, len(o) - 1)).astype(int)
             yield recovered_fraction(o, o[t], t, positions(e.ram, thing, size), self.half)[1]
 
@@ -165,6 +165,7 @@ def position_errors(
     only=None,  # (n, H) bool, windows to count at each horizon; by default all
 ) -> dict:  # method -> k -> errors in pixels (m,); and under `episode` the episode of each
     "Distance to the true position, where the object is in its field in the frames used and no life was lost between."
+    assert d.eps.ram is not None
     find, size, game = ObjectFinder(d.eps, thing), d.eps.frames.shape[1], find_game(d.eps.config['env_name'])[1]
     truth, losses = positions(d.eps.ram[d.eps.rows()], thing, size), np.cumsum(np.append(0, d.beliefs.outcomes[:, 1]))
     a, b, out = truth[d.last - 1], truth[d.last], {'episode': {}}
@@ -224,6 +225,7 @@ def ball_events(
     It `returned` from before the player's paddle, `turned` elsewhere, or neither: then it is `fast`,
     more than 1.5 times the speed of the slowest tenth along the paddle's axis, or `slow`.
     """
+    assert d.eps.ram is not None
     axis, size, ball = (
         TOWARDS[game][0],
         d.eps.frames.shape[1],

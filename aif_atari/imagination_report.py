@@ -357,7 +357,7 @@ def evaluation_measures(
     share, ratio = (0, 100), (0, math.inf)
 
     def value(*keys, scale=1):
-        return lambda r: scale * reduce(getitem, keys, r)['value']
+        return lambda r: scale * reduce(getitem, (*keys, 'value'), r)
 
     def unseen_ratio(k):
         return lambda r: r['unseen'][k]['unseen'] / r['unseen'][k]['own']

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from .agent import Agent
 from .beliefs import Beliefs, encode_episodes
@@ -43,9 +44,10 @@ def track_ball(
     ball = OBJECT_LABELS[name]['ball']
     parts = []
     for e in eps:
-        o, t, xy = np.float32(e.frames) / 255, np.arange(len(e.frames)), positions(e.ram, ball, size)
-        reconstruct = reconstructor(agent.vae)(e.frames, None)
-        share = recovered_fraction(o, reconstruct, t, xy, half_window(ball, size))[0]
+        assert e.ram is not None
+        o, t, xy = e.frames.astype(np.float32) / 255, np.arange(len(e.frames)), positions(e.ram, ball, size)
+        reconstructed = reconstructor(agent.vae)(e.frames, e.frames[np.maximum(t - 1, 0)])
+        share = recovered_fraction(o, reconstructed, t, xy, half_window(ball, size))[0]
         apart = np.abs(xy - positions(e.ram, OBJECT_LABELS[name][paddle], size))[:, 1 - axis]
         parts.append((share, xy[:, axis], apart))
     return BallTrack(*(np.concatenate(x) for x in zip(*parts)))
@@ -136,7 +138,7 @@ def why_lost(
     }
 
 
-def plot_lost(results: list[dict]) -> plt.Figure:
+def plot_lost(results: list[dict]) -> Figure:
     "Shares of the reasons for lost lives, a bar for each training seed."
     figure_style()
     fig, ax = plt.subplots(figsize=(7, 0.7 + 0.4 * len(results)))

@@ -238,6 +238,7 @@ def count_detections(
         shown = reconstruct(eps.stack(eps.starts[i] + t, context), e.frames[t - 1])
         pairs = _count_pixels(o, t, shown)
         for name, label in labels.items():
+            assert e.ram is not None
             xy = positions(e.ram, label, o.shape[1])
             fraction, look = recovered_fraction(o, shown, t, xy, half_window(label, o.shape[1]))
             ok = np.isfinite(fraction)

@@ -147,7 +147,7 @@ LOSS_TITLES = dict(  # part of the loss -> title of its panel
 
 def plot_curves(
     log: list,  # as `fit` returns it
-) -> plt.Figure:
+) -> Figure:
     "Each part of the loss over the epochs, training and held out."
     figure_style()
     names = list(log[0]['val'])

@@ -19,7 +19,7 @@ from .beliefs import Beliefs, recency_sampler
 from .checkpoints import use_bfloat16
 from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Switch
 from .episodes import window_starts
-from .mcts_agent import HabitNetwork, ImaginationEnv
+from .mcts_agent import Habit, ImaginationEnv
 from .train import lr_factor
 from .transition import TransitionModel
 
@@ -60,7 +60,7 @@ class ImaginationConfig:
 @torch.no_grad()
 def imagine_rollout(
     world: ImaginationEnv,
-    habit: HabitNetwork,
+    habit: Habit,
     state: tuple,  # (z, h) of B real states to start from
     cfg: ImaginationConfig,
     discount: float,  # gamma, of G, per step
@@ -85,7 +85,7 @@ def imagine_rollout(
 
 
 def ppo_loss(
-    habit: HabitNetwork,
+    habit: Habit,
     d: dict,  # some of the decisions that `imagine_rollout` returns
     cfg: ImaginationConfig,
 ) -> torch.Tensor:  # a scalar
@@ -116,7 +116,7 @@ class RolloutStarts:
         self.first = window_starts(beliefs, self.W)
         moved = beliefs.mu.diff(dim=0).pow(2).sum(1).numpy()
         self.motion = np.array([moved[f : f + self.W - 1].sum() for f in self.first])
-        newest = np.searchsorted(self.first, len(beliefs.mu) - recent)
+        newest = int(np.searchsorted(self.first, len(beliefs.mu) - recent))
         self.draw = recency_sampler(rng, np.arange(len(self.first)), newest)
 
     def sample(self, size: int) -> np.ndarray:  # (size,) int, rows of `beliefs` at which windows begin
@@ -142,7 +142,7 @@ class RolloutStarts:
 # %% ../nbs/05a_policy_imagination.ipynb #207e58e8
 def train_policy_in_imagination(
     world: ImaginationEnv,
-    habit: HabitNetwork,
+    habit: Habit,
     beliefs: Beliefs,  # of real play, to start from
     cfg: ImaginationConfig,
     updates: int,  # batches of imagined rollouts
@@ -180,7 +180,7 @@ def train_policy_in_imagination(
                 with autocast():
                     loss = ppo_loss(habit, {k: x[part] for k, x in d.items()}, cfg)
                 update(loss)
-        if len(searched):
+        if visits is not None and len(searched):
             first = rng.choice(searched, 64)
             target = torch.as_tensor(visits[first + starts.W - 1]).float().to(device)
             with autocast():

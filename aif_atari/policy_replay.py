@@ -20,8 +20,8 @@ from .beliefs import Beliefs
 from .config import Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences
-from .mcts_agent import HabitNetwork
-from .transition import TransitionModel
+from .mcts_agent import Habit
+from .transition import GridBody, TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
 def n_step_returns(
@@ -38,8 +38,12 @@ def n_step_returns(
     return later
 
 # %% ../nbs/05b_policy_replay.ipynb #ee802f23
-class DuelingQNetwork(nn.Module):
+class DuelingQNetwork(Habit):
     "G still to come after each action, from the last two beliefs on a grid; critic and policy in one (Millidge 2020)."
+
+    centre: torch.Tensor  # (Z,) the transition model's
+    scale: torch.Tensor  # (Z,) the transition model's
+    place: torch.Tensor  # (1, 2, grid, grid), as in the transition model
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class DuelingQNetwork(nn.Module):
         super().__init__()
         needs = 'A habit that learns from play needs a latent on a grid, and so a transition model of the kind grid'
         check(model.cfg.kind == 'grid', f'{needs}, not {model.cfg.kind}.')
+        assert isinstance(model.body, GridBody)
         Z, g, A = model.cfg.latent_dim, model.cfg.latent_grid, model.cfg.num_actions
         self.read = nn.Sequential(
             nn.Conv2d(2 * Z + 2, 32, 3, 1, 1),
@@ -70,7 +75,7 @@ class DuelingQNetwork(nn.Module):
         self.register_buffer('centre', model.centre.clone())
         self.register_buffer('scale', model.scale.clone())
         self.register_buffer('place', model.body.place.clone(), persistent=False)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def values(
         self,
@@ -94,8 +99,6 @@ class DuelingQNetwork(nn.Module):
         before = self.centre + self.scale * h[..., -self.dim :].permute(0, 3, 1, 2).flatten(1)
         G = self.values(z, before)
         return -self.precision * G, G.min(1).values
-
-    evaluate = HabitNetwork.evaluate
 
 # %% ../nbs/05b_policy_replay.ipynb #e59fb04f
 @dataclass
@@ -177,6 +180,7 @@ def train_q_from_replay(
     rng, device = np.random.default_rng(seed), habit.scale.device
     opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=True)
     target = copy.deepcopy(habit).requires_grad_(False)
+    slow, fast = tuple(target.parameters()), tuple(habit.parameters())
     buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device)
     log, sums = [], []
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
@@ -191,7 +195,7 @@ def train_q_from_replay(
         loss.backward()
         nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
         opt.step()
-        torch._foreach_lerp_(list(target.parameters()), list(habit.parameters()), cfg.tau)
+        torch._foreach_lerp_(slow, fast, cfg.tau)  # pyright: ignore[reportPrivateImportUsage]
         sums.append((loss.item(), found.mean().item()))
         if (step + 1) % max(1, steps // 10) == 0:
             log.append(dict(step=step + 1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))

@@ -113,6 +113,7 @@ def r2_of(
 def _probed_bytes(
     eps: Episodes,  # with `ram`
 ) -> dict[str, np.ndarray]:  # object and axis -> (n,) float64, nan where the object is off the screen
+    assert eps.ram is not None
     ram, out = eps.ram[eps.rows()], {}
     for name, label in labels_of(eps.config['env_name']).items():
         # below its field a ball is lost, and not on the screen

@@ -102,7 +102,7 @@ def animation(
     steps=100,  # frames of the animation
 ) -> bytes:  # a GIF's content
     "A fresh game beside what the VAE draws of it."
-    e = max(eps, key=lambda e: e.rewards.sum()).frames[:steps]
+    e = eps[int(eps.returns.argmax())].frames[:steps]
     r = np.concatenate(
         [
             to_uint8(vae.reconstruct(to_float(f, next(vae.parameters()).device)))
@@ -170,7 +170,7 @@ def agent_plays(
     env_name: str,
     folder,  # where to write play.gif and play.json, or to find them
     **changes,  # of `PlayConfig`
-) -> dict:  # `returns`, `lengths` and the `gif`; None where no agent ships for the game
+) -> dict | None:  # `returns`, `lengths` and the `gif`; None where no agent ships for the game
     "A game of the agent that ships, reusing what is done."
     name = find_game(env_name)[1]
     try:

@@ -24,7 +24,7 @@ from .cli import command
 from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds, make_config
 from .core import check, check_folder, provenance, write_json
 from .data import play
-from .environments import CollectConfig, area_weights, find_game
+from .environments import CollectConfig, GamesStep, area_weights, find_game
 from .episodes import Episodes, to_float
 from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
 from .policy_imagination import train_policy_in_imagination
@@ -94,7 +94,7 @@ def recognise(
     "Read frames by the tables alone, without inference."
     x, out = np.asarray(o).reshape(len(o), -1, 1), []
     for level in rgm.levels:
-        known = [{row.tobytes(): k for k, row in enumerate(np.int64(g.A))} for g in level]
+        known = [{row.tobytes(): k for k, row in enumerate(g.A.astype(np.int64))} for g in level]
         s = np.stack(
             [
                 [k.get(np.ascontiguousarray(row, np.int64).tobytes(), -1) for row in x[:, g.sees].reshape(len(x), -1)]
@@ -125,7 +125,8 @@ def forecast(
             q, z = posterior(prior, ell[-1][0][0])
             if k < rgm.span:
                 out.append(expected_frames(model, downward(model, q[None], np.array([z]), ell, messages))[k])
-        prior = advance(rgm.top.B, pi, q, jump_prob)
+            else:
+                prior = advance(rgm.top.B, pi, q, jump_prob)
     return np.stack(out)
 
 # %% ../nbs/06c_rgm_atari.ipynb #67748b85
@@ -233,14 +234,11 @@ def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
     frames = np.concatenate([e.frames for part in eps for e in part])[: cfg.frames]
     book = Codebook(vae, frames, cfg.clusters, cfg.seed)
     codes, pieces = book.codes(frames), [book.codes(e.frames[-cfg.length :]) for e in held_out]
-    out = dict(
-        settings=asdict(cfg),
-        sizes=[
-            grow_and_foresee(codes[:n], pieces, cfg.clusters)
-            for n in (cfg.frames // 8, cfg.frames // 4, cfg.frames // 2, cfg.frames)
-        ],
-    )
-    for r in out['sizes']:
+    sizes = [
+        grow_and_foresee(codes[:n], pieces, cfg.clusters)
+        for n in (cfg.frames // 8, cfg.frames // 4, cfg.frames // 2, cfg.frames)
+    ]
+    for r in sizes:
         print(
             r['frames'],
             'frames:',
@@ -248,6 +246,7 @@ def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
             'of what changed',
             flush=True,
         )
+    out = dict(settings=asdict(cfg), sizes=sizes)
     write_json(folder / f'rgm_atari_{name}_{cfg.seed}.json', out | provenance())
     return out
 
@@ -268,7 +267,7 @@ def small_screens(game, o, size=64) -> np.ndarray:
 class ToyPixels:
     "A toy game as chapter 00 plays games: frames in, actions out; a hit gains a point and a miss loses one."
 
-    action_names = list(ToyPong.actions)
+    action_names: list[str] = list(ToyPong.actions)
 
     def __init__(self, name, n):
         self.env, self.steps_made = ToyGames(name, n), 0
@@ -284,11 +283,11 @@ class ToyPixels:
         self.env.s[mask] = self.env.game.start
         return self._seen()
 
-    def step(self, actions, active=None):
+    def step(self, actions, active=None) -> GamesStep:
         self.steps_made += self.env.num_envs  # all games go on, whether they are active or not
         _, r, no, _, info = self.env.step(actions)
         o, lives = self._seen()
-        return o, r - info['miss'], no, no.copy(), lives
+        return GamesStep(o, r - info['miss'], no, no.copy(), lives)
 
 # %% ../nbs/06c_rgm_atari.ipynb #bd4eb1ec
 def toy_play(name, episodes, steps, seed, policy=None, num_envs=8) -> Episodes:
@@ -377,16 +376,17 @@ def run_versus(cfg: VersusConfig) -> dict:
     )
     with TemporaryDirectory() as folder:
         agent, seconds = deep_learner(cfg.game, eps, cfg, folder)
-    result = dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play={})
+    played = {}
     for choose_by in ('habit', 'search'):
         tick, act = time.process_time(), make_config(AgentConfig, num_simulations=25, choose_by=choose_by)
         policy = agent.mcts_agent(act, cfg.seed)
         games = toy_play(cfg.game, cfg.games, cfg.steps, 1_000_042 + cfg.seed, policy, cfg.games)
-        result['play'][choose_by] = dict(
+        played[choose_by] = dict(
             games=hits_and_misses(games), core_seconds_a_frame=(time.process_time() - tick) / games.num_frames
         )
-        played = [(g['hits'], g['misses']) for g in result['play'][choose_by]['games']]
-        print(cfg.game, cfg.condition, choose_by, played, flush=True)
+        points = [(g['hits'], g['misses']) for g in played[choose_by]['games']]
+        print(cfg.game, cfg.condition, choose_by, points, flush=True)
+    result = dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play=played)
     write_json(out / f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json', result | provenance())
     return result
 

@@ -171,16 +171,16 @@ def time_mctx(
 
     def recurrent(params, key, a, state):
         state, G, continue_prob, logits, value = step(state, a)
-        return mctx.RecurrentFnOutput(
-            reward=-G, discount=cfg.discount * continue_prob, prior_logits=logits, value=-value
-        ), state
+        after = dict(reward=-G, discount=cfg.discount * continue_prob, prior_logits=logits, value=-value)
+        return mctx.RecurrentFnOutput(**after), state
 
     def decide(key):
         _, _, _, logits, value = step((z, h), jnp.zeros(len(z), int))
+        now = dict(prior_logits=logits, value=-value, embedding=(z, h))
         return mctx.muzero_policy(
-            None,
+            (),
             key,
-            mctx.RootFnOutput(prior_logits=logits, value=-value, embedding=(z, h)),
+            mctx.RootFnOutput(**now),
             recurrent,
             cfg.num_simulations,
             dirichlet_fraction=0.0,

@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import gymnasium
 import numpy as np
@@ -50,11 +51,12 @@ def plain_play(
     env, (_, resize) = gymnasium.wrappers.MaxAndSkipObservation(env, skip=cfg.frame_skip), _resizer(cfg.frame_size)
     rng, frames = np.random.default_rng(cfg.seed), []
     o, _ = env.reset(seed=cfg.seed)
+    num_actions = cast(gymnasium.spaces.Discrete, env.action_space).n
     for _ in range(cfg.num_episodes):
         frames.append(resize(o))
         over = False
         while not over:
-            o, r, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
+            o, r, terminated, truncated, _ = env.step(int(rng.integers(num_actions)))
             frames.append(resize(o))
             over = terminated or truncated
         o, _ = env.reset()
@@ -70,7 +72,7 @@ def emulator_rate(
     ale = ALEInterface()
     ale.setFloat('repeat_action_probability', cfg.sticky)
     ale.setInt('random_seed', 0)
-    ale.loadROM(roms.get_rom_path(rom))
+    ale.loadROM(str(roms.get_rom_path(rom)))
     actions, rng = ale.getMinimalActionSet(), np.random.default_rng(cfg.seed)
     start = time.perf_counter()
     for a in rng.integers(len(actions), size=steps):
@@ -86,7 +88,7 @@ def measure_playing(
     rounds: int = 3,  # a machine's speed wanders, so both ways take turns, and the middle one of each counts
 ) -> tuple:  # the last round's `Episodes`; steps per second: plain, ours, the emulator alone on one core
     "Random play in a plain loop and in a batch, in turns."
-    rates = []
+    rates, eps = [], None
     for _ in range(rounds):
         start = time.perf_counter()
         plain = len(plain_play(replace(cfg, num_episodes=min(20, cfg.num_episodes)))) / (time.perf_counter() - start)
@@ -104,7 +106,8 @@ class PlainRecipe:
 
     def __init__(self, frames, vae_cfg, epochs=None):
         x = torch.from_numpy(np.stack([np.float32(f) / 255 for f in frames])).permute(0, 3, 1, 2).contiguous()
-        self.vae = VAE(replace(vae_cfg, likelihood='mse', start='random')).to(memory_format=torch.contiguous_format)
+        self.vae = VAE(replace(vae_cfg, likelihood='mse', start='random'))
+        self.vae.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         self.loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), 128, shuffle=True, drop_last=True)
         self.opt = torch.optim.Adam(self.vae.parameters(), 1e-3)
 
@@ -185,7 +188,7 @@ def race(
 def reached(
     run: dict,  # as `race` gives it
     db: float,  # PSNR to reach
-) -> float:  # seconds, or None when it was not reached
+) -> float | None:  # seconds, or None when it was not reached
     "When a race first was at `db` or above, and stayed there at the next look."
     ok = np.array(run['psnr']) >= db
     ok[:-1] &= ok[1:]
@@ -202,7 +205,7 @@ def _peak():
 
 def _memory(name, cfg):
     torch.manual_seed(0)
-    torch.randn(64, 64) @ torch.randn(64, 64)
+    torch.mm(torch.randn(64, 64), torch.randn(64, 64))
     base = _peak()
     if name == 'plain':
         made = PlainRecipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())

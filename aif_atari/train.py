@@ -148,7 +148,7 @@ def make_optimiser(
 # %% ../nbs/02_train.ipynb #9396268f
 def run_epoch(
     model: torch.nn.Module,
-    loss: Callable[[torch.nn.Module, Any], dict],  # (model, batch) -> dict of scalar tensors
+    loss: Callable[[Any, Any], dict],  # (model, batch) -> dict of scalar tensors
     batches: Iterable[Any],  # tensors, or dictionaries of tensors with the key `o`
     autocast: Callable[[], Any],  # makes the context in which the loss is computed
     step: Callable[[torch.Tensor], None] | None = None,  # updates the weights; without it nothing changes
@@ -187,11 +187,11 @@ def _step(model, opt, schedule, clip):
 # %% ../nbs/02_train.ipynb #53151666
 def fit(
     model: torch.nn.Module,
-    loss: Callable[[torch.nn.Module, Any], dict],  # -> dict of scalar tensors, the first is minimised
+    loss: Callable[[Any, Any], dict],  # (model, batch) -> dict of scalar tensors, the first is minimised
     data: Any,  # has `steps`, `train(epoch)` and `val()`
     cfg: Any,  # a configuration with `train` and `output_dir`, such as a `RunConfig`; checkpoints hold all of it
     kind: str,  # what the checkpoints are called, such as 'VAE'
-    on_epoch: Callable[[torch.nn.Module, list], None] | None = None,  # called with (model, log) after each epoch
+    on_epoch: Callable[[Any, list], None] | None = None,  # called with (model, log) after each epoch
     live: bool | None = None,  # redraw the curves after each epoch; in Jupyter by default
 ) -> list:  # the log: a dict per epoch
     "Train, continuing where `cfg.output_dir` stopped. Raise `Diverged`, or `KeyboardInterrupt` with advice."

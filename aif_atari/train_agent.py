@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from .active_learning import train_agent
 from .agent import Agent, TrainAgentConfig, load_agent, resolve_agent_path, save_agent, training_game
@@ -54,9 +55,9 @@ def evaluate_round(
         return dict(steps_made=steps_made)
     d = imagine_windows(agent.model, agent.vae, eps, 20, 1000)
     scores = score_outcomes(d)
-    out = dict(outcomes={n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in scores.items()})
-    out['survival_error'] = survival_curve(d).error
-    return out | dict(steps_made=steps_made) | (measure_objects(agent, part) if part else {})
+    outcomes = {n: {k: s[k]['value'] for k in ('roc_auc', 'calibration_error')} for n, s in scores.items()}
+    out = dict(outcomes=outcomes, survival_error=survival_curve(d).error, steps_made=steps_made)
+    return out | (measure_objects(agent, part) if part else {})
 
 
 def measure_objects(
@@ -220,7 +221,7 @@ def measures_of_rounds(
 
 def plot_rounds(
     runs: dict[str, list[dict]],  # name -> the reports of a run's rounds, in order
-) -> plt.Figure:
+) -> Figure:
     "Round by round: the return, the calibration error of predicted losses, and the recall of the ball."
     figure_style()
     fig, axes = plt.subplots(1, 3, figsize=(10, 2.8))

@@ -7,7 +7,7 @@ __all__ = ['TransitionConfig', 'check_transition', 'on_grid', 'GridBody', 'Vecto
 
 # %% ../nbs/04_transition.ipynb #ea124c11
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +58,8 @@ def on_grid(
 
 class GridBody(nn.Module):
     "Recurrent body on a grid: two convolutions read z and its last change, a convolutional GRU keeps the memory."
+
+    place: torch.Tensor  # (1, 2, grid, grid), row and column of each place, in [-1, 1]
 
     def __init__(self, cfg):
         super().__init__()
@@ -113,6 +115,10 @@ class VectorBody(nn.Module):
 class TransitionStep(nn.Module):
     "One step, p(z', outcome | z, a, h), of an ensemble of heads on one recurrent body."
 
+    centre: torch.Tensor  # (Z,) mean of each latent
+    scale: torch.Tensor  # (Z,) standard deviation of each latent, or of its channel
+    weight: torch.Tensor  # (Z,) of each latent's error in the loss
+
     def __init__(self, cfg: TransitionConfig):
         super().__init__()
         check_transition(cfg)
@@ -126,7 +132,7 @@ class TransitionStep(nn.Module):
         self.register_buffer('centre', torch.zeros(cfg.z_dim))
         self.register_buffer('scale', torch.ones(cfg.z_dim))
         self.register_buffer('weight', torch.ones(cfg.z_dim), persistent=False)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def remember(self, z, a, h):
         "Update the memory from z (B, Z) and a (B,) int64 -> h', features, pooled features."
@@ -134,7 +140,7 @@ class TransitionStep(nn.Module):
 
     def predict(self, z, f, pooled):
         "Means (M, B, Z), log-variances (M, B, Z) and logits of the outcomes (M, B, 2): all members at once."
-        first, second = zip(*((head[0], head[2]) for head in self.heads))
+        first, second = zip(*((head[0], head[2]) for head in cast(Any, self.heads)))
         x = F.linear(f, torch.cat([l.weight for l in first]).flatten(1), torch.cat([l.bias for l in first])).relu()
         out = torch.stack([F.linear(u, l.weight.flatten(1), l.bias) for u, l in zip(x.chunk(len(second), -1), second)])
         delta, lv = out.float().movedim(-1, 2).flatten(2).chunk(2, -1)
@@ -194,6 +200,8 @@ class TransitionStep(nn.Module):
 # %% ../nbs/04_transition.ipynb #d2afe94b
 class TransitionModel(TransitionStep):
     "The transition model: `TransitionStep` with open-loop rollouts and the loss."
+
+    settings: Any  # what it was trained with, where it was loaded
 
     def rollout(
         self,

@@ -219,7 +219,7 @@ class LinearPart(nn.Module):
 
 # %% ../nbs/01_vae.ipynb #f0e79843
 class VAEOutput(NamedTuple):
-    "What `VAE.forward` gives."
+    "What a `VAE` gives for a batch of frames."
 
     decoder_output: torch.Tensor  # (B, 3*context, H, W), from one sample of z
     mu: torch.Tensor  # (B, z_dim), as `VAE.encode` gives it

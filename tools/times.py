@@ -1,13 +1,17 @@
-"""How long each notebook runs: `python tools/times.py [name ...]` writes results/chapters.json.
+"""How long each notebook runs: `python tools/times.py [name ...]` writes it to results and into the table of chapters.
 
 Processor time on one thread is counted, so that a busy machine makes no chapter look slow.
 """
 
 import os
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
+
+from execnb.nbio import read_nb, write_nb
+from pages import minutes
 
 from aif_atari.core import provenance, read_json, write_json
 
@@ -33,6 +37,21 @@ def seconds(path):
     return round(used() - before, 1)
 
 
+def fill_table(
+    times,  # seconds by notebook
+):
+    "Put the times into the last column of the front page's table of chapters."
+
+    def row(found):
+        return f'{found[1]} | {minutes(times.get(found[2]))} |'
+
+    path = ROOT / 'nbs' / 'index.ipynb'
+    nb = read_nb(path)
+    table = next(c for c in nb.cells if c.source.startswith('## The chapters'))
+    table.source = re.sub(r'^(\|.*\]\((\w+)\.ipynb\) \|.*) \| .*? ?\|$', row, table.source, flags=re.M)
+    write_nb(nb, path)
+
+
 def main():
     file = ROOT / 'results' / 'chapters.json'
     names = sys.argv[1:] or sorted(p.stem for p in (ROOT / 'nbs').glob('*.ipynb'))
@@ -41,6 +60,7 @@ def main():
         out[name] = seconds(ROOT / 'nbs' / f'{name}.ipynb')
         print(f'{name}: {out[name]:.0f} s', flush=True)
         write_json(file, dict(seconds=dict(sorted(out.items()))) | provenance())
+    fill_table(out)
 
 
 if __name__ == '__main__':
