@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 
-import aif_atari
 from .config import flat_settings, from_dict
 from aif_atari.core import (
     InputError,
@@ -28,6 +27,7 @@ from aif_atari.core import (
     claim,
     file_hash,
     one_of,
+    package_folder,
     provenance,
     read_json,
     write_bytes,
@@ -137,7 +137,7 @@ def load_model(
 # %% ../nbs/checkpoints.ipynb #db571888
 def _weights_folder() -> Path:
     "Where the package keeps its weights."
-    return Path(aif_atari.__file__).parent / 'weights'
+    return package_folder() / 'weights'
 
 
 def export_weights(

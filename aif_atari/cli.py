@@ -24,8 +24,8 @@ from argparse import (
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from io import TextIOWrapper
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple, NoReturn, cast
@@ -43,7 +43,7 @@ from aif_atari.config import (
     setting_paths,
     short_name,
 )
-from .core import InputError, one_of, read_json
+from .core import InputError, one_of, package_folder, read_json
 
 # %% ../nbs/cli.ipynb #c0f1a043
 def _default_text(
@@ -318,7 +318,7 @@ class Command:
     ) -> None:
         "Run the command."
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, 'reconfigure'):
+            if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors='replace')
         try:
             with _termination_interrupts():
@@ -375,8 +375,7 @@ def command_specs(
     file: str | Path | None = None,  # by default the package's own
 ) -> dict[str, dict[str, Any]]:  # name of a command -> its module and its specification
     "The commands of the package."
-    origin = find_spec('aif_atari').origin
-    return read_json(file or Path(origin).with_name('commands.json'), 'table of commands')
+    return read_json(file or package_folder() / 'commands.json', 'table of commands')
 
 
 def launch(

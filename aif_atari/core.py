@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
-           'claim', 'read_json', 'file_hash', 'code_commit', 'processor', 'provenance']
+           'claim', 'read_json', 'file_hash', 'package_folder', 'code_commit', 'processor', 'provenance']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -20,13 +20,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+import aif_atari
 from . import __version__
 
 # %% ../nbs/core.ipynb #3a1d5009
@@ -203,6 +203,11 @@ def _git(
     return done.stdout.strip()
 
 
+def package_folder() -> Path:
+    "Where the package lies, with what comes with it."
+    return Path(str(aif_atari.__file__)).parent
+
+
 def code_commit(
     file: str | Path,  # a file of the code
 ) -> str | None:  # ten digits, with +changes where the code was changed since; None outside a repository
@@ -234,7 +239,7 @@ def provenance(
     return dict(
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         command=' '.join([Path(argv[0]).name, *argv[1:]]),  # without the folder, which belongs to the machine
-        commit=code_commit(find_spec('aif_atari').origin),
+        commit=code_commit(package_folder() / 'core.py'),
         processor=processor(),
         python=platform.python_version(),
         versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__),
