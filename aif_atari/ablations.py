@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
-from .probes import probe_latent
 
 from .checkpoints import export_weights, use_bfloat16
 from .cli import command
@@ -28,6 +27,7 @@ from .episodes import load_episodes
 from .object_labels import SCRIPTS, labels_of, play_with_labels
 from .object_recall import count_detections, object_recall, recall_table, reconstructor
 from .plotting import COLOURS, figure_style
+from .probes import probe_latent
 from .renamed import read_result
 from .stats import interval_text, seed_interval
 from aif_atari.train import (

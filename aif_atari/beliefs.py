@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .checkpoints import use_bfloat16
+from .checkpoints import half_precision, use_bfloat16
 from .config import Count, Natural, Share
 from .episodes import Episodes, window_starts
 from .outcomes import outcomes_of
@@ -161,7 +161,7 @@ class BeliefData:
         W, places = m.cfg.warmup_frames, max(1, m.cfg.latent_grid) ** 2
         for f in np.array_split(pool, math.ceil(len(pool) / 500)):
             b = self.batch(0, f, W + 2)
-            with torch.autocast(m.scale.device.type, torch.bfloat16, enabled=use_bfloat16('auto', m.scale.device.type)):
+            with half_precision(m.scale.device.type, use_bfloat16('auto', m.scale.device.type)):
                 mu = m.rollout(b['o'][:, :W], b['a'])[0].mean(0)
             squared = ((mu[:, W - 1 :] - b['o'][:, W:]) / m.scale).pow(2).sum(1)
             errors.append(squared.view(len(f), -1, places).sum(1).cpu())

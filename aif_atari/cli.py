@@ -24,8 +24,8 @@ from argparse import (
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from io import TextIOWrapper
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple, NoReturn, cast

@@ -51,7 +51,7 @@ def frame_errors(
         per_frame(error**2 * moving).sum(1),
         per_frame(moving).sum(1),
     ]
-    return torch.stack(columns, 1).double().cpu().numpy()
+    return torch.stack(columns, 1).cpu().double().numpy()
 
 
 def summarise(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .checkpoints import use_bfloat16
+from .checkpoints import half_precision, use_bfloat16
 from .config import Bounds, Switch, check_bounds, part
 from .core import check
 from .episodes import Episodes, to_float
@@ -318,7 +318,7 @@ class MCTSAgent(BeliefTracker):
         "Choose an action for some games, to be held until their next decision."
         several = int(now.sum()) > 1  # for a single game full precision is faster
         half = several and use_bfloat16(self.cfg.mixed_precision, self.device.type)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with half_precision(self.device.type, half):
             w = action_weights(self, state)
         if now.all():
             self.share = np.zeros((len(now), w.shape[1]))

@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from .probes import probe_latent
 
 from .cli import command
 from .config import BaseSeed, Count, Natural, check_bounds
@@ -26,6 +25,7 @@ from .core import check, check_folder, provenance, write_json, write_text
 from .environments import CollectConfig
 from .episodes import Episodes, to_float
 from .object_labels import ObjectLabel, labels_of, play_with_labels, positions
+from .probes import probe_latent
 from .stats import bootstrap
 from .train import load_pretrained, load_vae
 from .vae import VAE

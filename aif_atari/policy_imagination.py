@@ -16,7 +16,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .beliefs import Beliefs, recency_sampler
-from .checkpoints import use_bfloat16
+from .checkpoints import can_fuse, half_precision, use_bfloat16
 from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Switch
 from .episodes import window_starts
 from .mcts_agent import Habit, ImaginationEnv
@@ -154,7 +154,7 @@ def train_policy_in_imagination(
 ) -> list:  # a dict of means for every tenth of the batches
     "Train policy and critic on imagined rollouts, and the policy also on the visit counts of searches."
     rng, device = np.random.default_rng(seed), world.model.scale.device
-    opt = torch.optim.Adam(habit.parameters(), cfg.policy_lr, fused=True)
+    opt = torch.optim.Adam(habit.parameters(), cfg.policy_lr, fused=can_fuse(device))
     torch.manual_seed(seed)
     schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, updates, 0.05))
     starts, log, sums = RolloutStarts(world.model, beliefs, rng, recent), [], []
@@ -162,7 +162,7 @@ def train_policy_in_imagination(
     bfloat16 = use_bfloat16(cfg.mixed_precision, device.type)
 
     def autocast():
-        return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
+        return half_precision(device.type, bfloat16)
 
     def update(loss):
         opt.zero_grad()

@@ -17,6 +17,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from .beliefs import Beliefs
+from .checkpoints import can_fuse
 from .config import Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences
@@ -178,7 +179,7 @@ def train_q_from_replay(
 ) -> list:  # a dict of means for every tenth of the batches
     "Train a habit on real play by n-step double Q-learning with a target network."
     rng, device = np.random.default_rng(seed), habit.scale.device
-    opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=True)
+    opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=can_fuse(device))
     target = copy.deepcopy(habit).requires_grad_(False)
     slow, fast = tuple(target.parameters()), tuple(habit.parameters())
     buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device)

@@ -26,7 +26,9 @@ import torch
 from tqdm.auto import tqdm
 
 from aif_atari.checkpoints import (
+    can_fuse,
     find_device,
+    half_precision,
     load_checkpoint,
     load_model,
     open_run,
@@ -138,11 +140,11 @@ def make_optimiser(
     total: int,  # steps of the whole run
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     "Adam, with one group of parameters per `lr_scale`, and its schedule over `total` steps."
-    groups = {}
+    groups, device = {}, next(model.parameters()).device
     for p in model.parameters():
         if p.requires_grad:
             groups.setdefault(getattr(p, 'lr_scale', 1.0), []).append(p)
-    opt = torch.optim.Adam([dict(params=ps, lr=cfg.lr * scale) for scale, ps in groups.items()], fused=True)
+    opt = torch.optim.Adam([dict(params=ps, lr=cfg.lr * scale) for scale, ps in groups.items()], fused=can_fuse(device))
     return opt, torch.optim.lr_scheduler.LambdaLR(opt, lambda step: lr_factor(step, total, cfg.warmup))
 
 # %% ../nbs/02_train.ipynb #9396268f
@@ -198,7 +200,7 @@ def fit(
     folder, train_cfg, device = Path(cfg.output_dir), cfg.train, next(model.parameters()).device.type
     opt, schedule = make_optimiser(model, train_cfg, train_cfg.epochs * data.steps)
     half = use_bfloat16(train_cfg.mixed_precision, device)
-    autocast = partial(torch.autocast, device, torch.bfloat16, enabled=half)
+    autocast = partial(half_precision, device, half)
     log, again = _resume(folder / 'checkpoint_last.pt', kind, cfg, model, opt, schedule)
     if again:
         print(

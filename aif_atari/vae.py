@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .checkpoints import half_precision
 from .config import Bounds, Natural, NonNegative, OneOf, Positive, Size, check_bounds
 from .core import check
 from .episodes import to_float
@@ -162,13 +163,14 @@ def ppca(
     "Probabilistic principal component analysis by its closed form (Tipping and Bishop 1999), with randomised SVD."
     n, D = x.shape
     mean = x.mean(0)
-    x = x - mean
+    x = (x - mean).cpu()  # not every device has the decomposition
     total = torch.linalg.vector_norm(x) ** 2 / n
     _, s, v = torch.svd_lowrank(x, q=min(k + 8, n, D), niter=4)
     missing = max(0, k - len(s))  # fewer frames than components
     eigenvalues = F.pad(s[:k] ** 2 / n, (0, missing))
     variance = ((total - eigenvalues.sum()) / max(1, D - k)).clamp_min(1e-7)
-    return PPCA(mean, F.pad(v[:, :k], (0, missing)), eigenvalues.clamp_min(1.01 * variance), variance)
+    found = F.pad(v[:, :k], (0, missing)), eigenvalues.clamp_min(1.01 * variance), variance
+    return PPCA(mean, *(part.to(mean.device) for part in found))
 
 # %% ../nbs/01_vae.ipynb #955dcb9e
 def pixels(
@@ -258,7 +260,7 @@ class VAE(nn.Module):
         "Infer the posterior of the latent from frames."
         mu, lv = self.latent.read(*self.encoder(o))
         if self.linear is not None:
-            with torch.autocast(o.device.type, enabled=False):
+            with half_precision(o.device.type, False):
                 mu = mu + self.linear.read(pixels(self.likelihood.link(o)))
         return mu, lv
 
@@ -269,7 +271,7 @@ class VAE(nn.Module):
         "The likelihood's parameters, given a latent."
         out = self.decoder(z)
         if self.linear is not None:
-            with torch.autocast(z.device.type, enabled=False):
+            with half_precision(z.device.type, False):
                 out = out + unpixels(self.linear.draw(z.float()), self.shape[1])
         return out if self.base is None else out + self.base
 
