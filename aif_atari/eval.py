@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from .checkpoints import find_device
 from .cli import command
-from .config import Count, check_bounds, part
+from .config import Count, check_bounds, make_config, part
 from .core import check, check_folder, file_hash, provenance, write_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
@@ -255,7 +255,8 @@ def plot_prior_samples(
 # %% ../nbs/03_eval.ipynb #efb5db63
 @dataclass
 class EvalVAEConfig:
-    collect: CollectConfig = part(CollectConfig, num_episodes=20, seed=1_000_042)  # the fresh games
+    # the fresh games; an empty env_name is the model's own game
+    collect: CollectConfig = part(CollectConfig, env_name='', num_episodes=20, seed=1_000_042)
     model_path: str = ''  # best_model.pt or another checkpoint of a VAE
     output_dir: str = ''  # where to write; by default the folder evaluation beside the model
     num_samples: Count = 1000  # fresh frames to measure on
@@ -264,13 +265,14 @@ class EvalVAEConfig:
 # %% ../nbs/03_eval.ipynb #07f6f87e
 def load_for_evaluation(
     cfg: EvalVAEConfig,
-) -> VAE:  # on the device that `cfg` names
+) -> tuple[EvalVAEConfig, VAE]:  # the settings with the game filled in; the VAE, on the device that they name
     "The VAE to measure. Raise `InputError` unless the games are fresh and of its size."
     check_bounds(cfg)
     check_collect(cfg.collect)
     check(cfg.model_path, 'Name the model: --model_path outputs/vae/best_model.pt.')
-    find_game(cfg.collect.env_name)
     vae = load_vae(cfg.model_path, find_device(cfg.device))
+    cfg = make_config(EvalVAEConfig, {'env_name': cfg.collect.env_name or vae.settings.collect.env_name}, cfg)
+    find_game(cfg.collect.env_name)
     size, asked = vae.cfg.frame_size, cfg.collect.frame_size
     sizes = f'was trained on {size}x{size} frames, not {asked}x{asked}'
     check(size == asked, f'{cfg.model_path} {sizes}: add --frame_size {size}.')
@@ -278,14 +280,15 @@ def load_for_evaluation(
     fresh = trained_on.seed != seed or trained_on.env_name != cfg.collect.env_name
     advice = 'choose another --seed, so that the games are fresh'
     check(fresh, f'The model was trained on the episodes of seed {seed}; {advice}.')
-    return vae
+    return cfg, vae
 
 
 def evaluate_vae(
     cfg: EvalVAEConfig,
 ) -> dict:  # model name -> the numbers of `summarise`
     "Measure a VAE on fresh games and show what it reconstructs: metrics.txt, metrics.json and four pictures."
-    vae, path = load_for_evaluation(cfg), Path(cfg.model_path)
+    cfg, vae = load_for_evaluation(cfg)
+    path = Path(cfg.model_path)
     folder = check_folder(cfg.output_dir or path.parent / 'evaluation')
     eps, own = play(cfg.collect), path.parent / 'episodes.npz'
     run = vae.settings.train

@@ -21,6 +21,7 @@ from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Swi
 from .episodes import window_starts
 from .mcts_agent import Habit, ImaginationEnv
 from .train import lr_factor
+from .train import check_finite
 from .transition import TransitionModel
 
 # %% ../nbs/05a_policy_imagination.ipynb #511081a5
@@ -188,6 +189,7 @@ def train_policy_in_imagination(
             update(cfg.search_coef * loss)
             sums[-1]['from_search'] = loss.item()
         schedule.step()
+        check_finite(habit, 'habit')
         if (step + 1) % max(1, updates // 10) == 0:
             log.append(dict(step=step + 1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]})
             sums = []

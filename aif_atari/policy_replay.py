@@ -22,6 +22,7 @@ from .config import Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences
 from .mcts_agent import Habit
+from .train import check_finite
 from .transition import GridBody, TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
@@ -196,6 +197,7 @@ def train_q_from_replay(
         loss.backward()
         nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
         opt.step()
+        check_finite(habit, 'habit')
         torch._foreach_lerp_(slow, fast, cfg.tau)  # pyright: ignore[reportPrivateImportUsage]
         sums.append((loss.item(), found.mean().item()))
         if (step + 1) % max(1, steps // 10) == 0:
