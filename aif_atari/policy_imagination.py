@@ -170,6 +170,7 @@ def train_policy_in_imagination(
         loss.backward()
         nn.utils.clip_grad_norm_(habit.parameters(), 5.0)
         opt.step()
+        check_finite(habit, 'habit')
 
     for step in tqdm(range(updates), desc='learning in imagination', leave=False, disable=None if progress else True):
         first = starts.sample(cfg.num_rollouts)
@@ -189,7 +190,6 @@ def train_policy_in_imagination(
             update(cfg.search_coef * loss)
             sums[-1]['from_search'] = loss.item()
         schedule.step()
-        check_finite(habit, 'habit')
         if (step + 1) % max(1, updates // 10) == 0:
             log.append(dict(step=step + 1) | {k: float(np.mean([s[k] for s in sums])) for k in sums[0]})
             sums = []
