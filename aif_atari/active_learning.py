@@ -13,7 +13,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -397,33 +397,24 @@ def train_agent(
     cfg, initial_models = load_initial_model(cfg)
     check_train_agent(cfg)
     with open_run(cfg) as folder:
-        return _train_agent(cfg, folder, initial_models, evaluate)
-
-
-def _train_agent(
-    cfg: TrainAgentConfig,
-    folder: Path,  # of the run
-    initial_models: tuple | None,  # VAE and transition model to start from
-    evaluate: Callable[[Agent, Episodes], dict] | None,  # measures an agent on new play, for the reports
-) -> Agent:
-    "Train in the run folder that is held."
-    agent, played, belief_cache = None, [], {}
-    schedule = cfg.schedule
-    for k in range(schedule.rounds):
-        spent = steps_spent(folder, k)
-        if played and spent + schedule.round_steps + schedule.measure_steps > schedule.total_timesteps:
-            break  # the budget has no room for a whole round
-        here = check_folder(folder / f'round_{k}')
-        with computing_time(here):
-            new = play_round(cfg, k, here, agent, spent, initial_models, evaluate)
-            played.append(new.eps)
-            agent = train_round(cfg, here, played, new.visits, agent, initial_models, belief_cache)
-        print(round_line(read_json(here / 'report.json')), flush=True)
-    assert agent is not None  # at least one round is played
-    with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
-        agent = train_after_last_round(cfg, folder, played, agent, belief_cache)
-    print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
-    return agent
+        agent, played, belief_cache = None, [], {}
+        write_json(folder / 'config.json', asdict(cfg))
+        schedule = cfg.schedule
+        for k in range(schedule.rounds):
+            spent = steps_spent(folder, k)
+            if played and spent + schedule.round_steps + schedule.measure_steps > schedule.total_timesteps:
+                break  # the budget has no room for a whole round
+            here = check_folder(folder / f'round_{k}')
+            with computing_time(here):
+                new = play_round(cfg, k, here, agent, spent, initial_models, evaluate)
+                played.append(new.eps)
+                agent = train_round(cfg, here, played, new.visits, agent, initial_models, belief_cache)
+            print(round_line(read_json(here / 'report.json')), flush=True)
+        assert agent is not None  # at least one round is played
+        with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
+            agent = train_after_last_round(cfg, folder, played, agent, belief_cache)
+        print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
+        return agent
 
 
 @contextmanager

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['HABIT_NETWORKS', 'RoundConfig', 'TrainAgentConfig', 'agent_settings', 'Agent', 'save_agent', 'load_agent',
-           'agent_file', 'AsTrainedConfig', 'resolve_agent_path', 'training_game', 'acting_config']
+           'agent_file', 'AsTrainedConfig', 'resolve_agent_path', 'training_of', 'training_game', 'fresh_game',
+           'acting_config']
 
 # %% ../nbs/05c_agent.ipynb #ee490b35
 import math
@@ -31,7 +32,7 @@ from aif_atari.config import (
     make_config,
     part,
 )
-from .core import check
+from .core import InputError, check, read_json
 from .environments import CollectConfig
 from .mcts_agent import ActionPrecision, AgentConfig, ChooseBy, Habit, HabitNetwork, MCTSAgent, check_agent
 from .policy_imagination import ImaginationConfig
@@ -191,12 +192,34 @@ def resolve_agent_path(
     return Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Agent')
 
 
+def training_of(
+    path: str | Path,  # an agent's file, of a run or of a round
+) -> list[dict]:  # empty where there are no reports
+    "The reports of the rounds that trained an agent."
+    folder = Path(path).resolve().parent
+    last = folder.name.removeprefix('round_')
+    if last != folder.name:
+        return [r for r in training_of(folder) if r['round'] <= int(last)]
+    return sorted((read_json(f) for f in folder.glob('round_*/report.json')), key=lambda r: r['round'])
+
+
 def training_game(
     agent: Agent,
     **changes: Any,  # fields of `CollectConfig` to replace
 ) -> CollectConfig:
     "The game that an agent was trained on, with the protocol of its training."
     return replace(agent.settings.collect, **changes)
+
+
+def fresh_game(
+    agent: Agent,
+    seed: int,  # of the games
+    **changes: Any,  # other fields of `CollectConfig` to replace
+) -> CollectConfig:
+    "The same game, from a seed that the agent was not trained on. Raise `InputError` for the seed of its training."
+    advice = 'choose another --seed'
+    check(seed != agent.settings.seed, f'The agent was trained on the games of seed {seed}; {advice}.')
+    return training_game(agent, seed=seed, **changes)
 
 
 def acting_config(

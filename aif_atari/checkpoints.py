@@ -15,7 +15,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -245,7 +244,7 @@ def other_settings(
 def open_run(
     cfg: Any,  # a configuration with `output_dir`
 ) -> Iterator[Path]:  # the run folder
-    """Hold the run folder, new or with a run of the same settings, and keep the settings in it.
+    """Hold the run folder, new or with a run of the same settings.
 
     Raise `InputError` where it holds a run with other settings, or another process holds it.
     """
@@ -258,5 +257,4 @@ def open_run(
                 raise InputError(f'{folder} holds a run that can not go on: {e}') from e
             advice = 'choose another output_dir or repeat its settings'
             check(not other, f'{folder} holds a run with other settings ({other}); {advice}.')
-        write_json(file, asdict(cfg))
         yield folder

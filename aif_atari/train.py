@@ -39,7 +39,7 @@ from aif_atari.checkpoints import (
 )
 from .cli import command
 from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
-from .core import InputError, check, write_text
+from .core import InputError, check, write_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
@@ -390,38 +390,30 @@ def train_vae(
     "Train a VAE on random play of one game. The same command again goes on where it stopped."
     check_train_vae(cfg)
     with open_run(cfg) as folder:
-        return _train_vae(cfg, folder, on_epoch)
+        device = find_device(cfg.train.device)
+        eps = episodes_of(folder, cfg.collect)
+        data = FrameData(eps, cfg.train, device, cfg.vae.context, cfg.collage)
+        write_json(folder / 'config.json', asdict(cfg))
+        torch.manual_seed(cfg.train.seed)
+        vae = VAE(cfg.vae).to(device)
+        start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))
+        half = ', bfloat16' if use_bfloat16(cfg.train.mixed_precision, device) else ''
+        sides = f'{data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out'
+        print(f'{eps}; {sides}; {device}{half}')
 
+        def pictures(vae, log):
+            epoch = log[-1]['epoch']
+            if epoch == 1 or epoch % cfg.train.checkpoint_freq == 0:
+                save_reconstructions(folder / f'reconstructions_epoch_{epoch}.png', vae, data.val_eps)
+                save_figure(folder / 'training_curves.png', plot_curves(log))
+            if on_epoch:
+                on_epoch(vae, log)
 
-def _train_vae(
-    cfg: TrainVAEConfig,
-    folder: Path,  # of the run
-    on_epoch: Callable[[VAE, list], None] | None,  # called with the VAE and the log after each epoch
-) -> tuple[VAE, list]:  # the VAE, and a dict per epoch
-    "Train in the run folder that is held."
-    device = find_device(cfg.train.device)
-    eps = episodes_of(folder, cfg.collect)
-    data = FrameData(eps, cfg.train, device, cfg.vae.context, cfg.collage)
-    torch.manual_seed(cfg.train.seed)
-    vae = VAE(cfg.vae).to(device)
-    start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))
-    half = ', bfloat16' if use_bfloat16(cfg.train.mixed_precision, device) else ''
-    sides = f'{data.train_eps.num_frames} frames to train on, {data.val_eps.num_frames} held out'
-    print(f'{eps}; {sides}; {device}{half}')
-
-    def pictures(vae, log):
-        epoch = log[-1]['epoch']
-        if epoch == 1 or epoch % cfg.train.checkpoint_freq == 0:
-            save_reconstructions(folder / f'reconstructions_epoch_{epoch}.png', vae, data.val_eps)
-            save_figure(folder / 'training_curves.png', plot_curves(log))
-        if on_epoch:
-            on_epoch(vae, log)
-
-    log = fit(vae, free_energy, data, cfg, 'VAE', on_epoch=pictures)
-    save_figure(folder / 'training_curves.png', plot_curves(log))
-    save_reconstructions(folder / 'final_reconstructions.png', vae, data.val_eps)
-    print(f"Done: {folder / 'best_model.pt'} and pictures beside it. Next: {next_command(cfg)}")
-    return vae, log
+        log = fit(vae, free_energy, data, cfg, 'VAE', on_epoch=pictures)
+        save_figure(folder / 'training_curves.png', plot_curves(log))
+        save_reconstructions(folder / 'final_reconstructions.png', vae, data.val_eps)
+        print(f"Done: {folder / 'best_model.pt'} and pictures beside it. Next: {next_command(cfg)}")
+        return vae, log
 
 
 aif_train_vae = command(TrainVAEConfig, 'aif_train_vae')(train_vae)

@@ -17,11 +17,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .active_learning import train_agent
-from .agent import Agent, TrainAgentConfig, load_agent, resolve_agent_path, save_agent, training_game
+from aif_atari.agent import (
+    Agent,
+    TrainAgentConfig,
+    fresh_game,
+    load_agent,
+    resolve_agent_path,
+    save_agent,
+    training_game,
+)
 from .beliefs import encode_episodes
 from .cli import Preset, command
 from .config import Bounds, Count, Seed, check_bounds, make_config
-from .core import check, check_folder, provenance, write_json
+from .core import check_folder, provenance, write_json
 from .data import play
 from .environments import find_game
 from .episodes import Episodes, split_episodes
@@ -170,12 +178,10 @@ def calibrate(
     "Train the outcome head on an agent's own play, and compare predicted with observed survival before and after."
     check_bounds(cfg)
     agent = load_agent(resolve_agent_path(cfg))
-    advice = 'choose another --seed'
-    check(cfg.seed != agent.settings.seed, f'The agent was trained on the games of seed {cfg.seed}; {advice}.')
+    game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps)
     folder = check_folder(cfg.output_dir)
     if cfg.results_dir:
         check_folder(cfg.results_dir)
-    game = training_game(agent, num_episodes=cfg.episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     policy = agent.mcts_agent(AgentConfig(choose_by='habit'), cfg.seed)
     own, fresh = split_episodes(play(game, policy), 0.5, cfg.seed)
     curves = dict(before=survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows)))

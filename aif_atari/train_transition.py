@@ -21,7 +21,7 @@ from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
 from .checkpoints import find_device, load_model, open_run, pretrained_path, save_checkpoint
 from .cli import command
 from .config import Natural, check_bounds, make_config, part
-from .core import check, file_hash
+from .core import check, file_hash, write_json
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import split_episodes, window_starts
 from .outcomes import hazard_surprise
@@ -183,32 +183,25 @@ def train_transition(
     "Train a transition model on random play of one game, encoded by a trained VAE."
     cfg, vae = resolve_config(cfg)
     with open_run(cfg) as folder:
-        return _train_transition(cfg, folder, vae, on_epoch)
-
-
-def _train_transition(
-    cfg: TrainTransitionConfig,
-    folder: Path,  # of the run
-    vae: VAE,
-    on_epoch: Callable[[TransitionModel, list], None] | None,  # called after each epoch
-) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
-    "Train in the run folder that is held."
-    device, seed = find_device(cfg.train.device), cfg.train.seed
-    eps = episodes_of(folder, cfg.collect)
-    train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
-    torch.manual_seed(seed)
-    model = TransitionModel(cfg.transition).to(device)
-    model.fit_normalizer(train.mu)
-    shortest = cfg.transition.warmup_frames + 3
-    data = BeliefData(train, val, cfg.windows, cfg.train.batch_size, shortest, seed, model)
-    print(f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}')
-    log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
-    save_figure(folder / 'training_curves.png', plot_curves(log))
-    model.load_state_dict(load_transition(folder / 'best_model.pt', device).state_dict())
-    if cfg.outcome_epochs:
-        finetune_outcome_head(model, train, val, cfg)
-    print(f"Done: {folder / 'best_model.pt'}. Next: aif_eval_transition --model_path {folder / 'best_model.pt'}")
-    return model, log
+        device, seed = find_device(cfg.train.device), cfg.train.seed
+        eps = episodes_of(folder, cfg.collect)
+        write_json(folder / 'config.json', asdict(cfg))
+        train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
+        torch.manual_seed(seed)
+        model = TransitionModel(cfg.transition).to(device)
+        model.fit_normalizer(train.mu)
+        shortest = cfg.transition.warmup_frames + 3
+        data = BeliefData(train, val, cfg.windows, cfg.train.batch_size, shortest, seed, model)
+        print(
+            f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}'
+        )
+        log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
+        save_figure(folder / 'training_curves.png', plot_curves(log))
+        model.load_state_dict(load_transition(folder / 'best_model.pt', device).state_dict())
+        if cfg.outcome_epochs:
+            finetune_outcome_head(model, train, val, cfg)
+        print(f"Done: {folder / 'best_model.pt'}. Next: aif_eval_transition --model_path {folder / 'best_model.pt'}")
+        return model, log
 
 
 aif_train_transition = command(TrainTransitionConfig, 'aif_train_transition')(train_transition)

@@ -31,9 +31,9 @@ def device(monkeypatch):
 
 GAMES = dict(num_episodes=2, max_steps=60, frame_size=32, num_envs=2)
 VAE = dict(width=4, latent_dim=4)
-ROUND = dict(rounds=2, first_steps=200, round_steps=100, total_timesteps=3000, max_steps=60, num_envs=4)
-EPOCHS = dict(vae_epochs=1, transition_epochs=2, transition_steps=3)
-UPDATES = dict(updates_first=4, updates_later=4, updates_last=4, num_rollouts=4, horizon=3, num_simulations=3)
+ROUND = dict(rounds=1, first_steps=150, total_timesteps=2000, max_steps=40, num_envs=2, width=4)
+EPOCHS = dict(vae_epochs=1, transition_epochs=1, transition_steps=1, transition_horizon=4)
+UPDATES = dict(updates_first=1, updates_last=1, num_rollouts=4, horizon=2, update_epochs=1)
 
 
 def test_the_device_refuses_what_it_lacks(device):
