@@ -254,7 +254,20 @@ def _termination_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+@contextmanager
+def _output_may_close() -> Iterator[None]:
+    "End the process quietly when the reader of its output is gone, as after `| head`."
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        sys.exit(1)
 
 
 def _system_sentence(
@@ -264,7 +277,7 @@ def _system_sentence(
     if isinstance(error, OSError):
         what = f'{error.filename}: ' if error.filename else ''
         return f'The system refused to go on: {what}{(error.strerror or str(error)).lower()}.'
-    no_memory = "not enough memory|can't allocate memory|out of memory|[Ss]torage size|too large|maximum supported"
+    no_memory = "not enough memory|can't allocate memory|out of memory|Storage size calculation overflowed"
     if isinstance(error, MemoryError) or re.search(no_memory, str(error)):
         advice = 'try a smaller model, smaller batches or fewer games at once'
         return f'There is not enough memory for these settings; {advice}.'
@@ -320,12 +333,8 @@ class Command:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors='replace')
-        try:
-            with _termination_interrupts():
-                self._answer(self.parse(argv))
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
-            sys.exit(1)
+        with _output_may_close(), _termination_interrupts():
+            self._answer(self.parse(argv))
 
     def _answer(
         self,
@@ -334,7 +343,6 @@ class Command:
         "Run the command, and end the process with one sentence where it fails."
         try:
             self.run(self.settings(given))
-            sys.stdout.flush()
         except InputError as e:
             self._stop(str(e), 2)
         except KeyboardInterrupt as e:
@@ -342,7 +350,7 @@ class Command:
             self._stop(str(e) or 'stopped.', 130)
         except BrokenPipeError:
             raise
-        except (OSError, MemoryError, RuntimeError, ValueError) as e:
+        except (OSError, MemoryError, RuntimeError) as e:
             sentence = _system_sentence(e)
             if sentence is None:
                 raise
@@ -386,7 +394,8 @@ def launch(
     name = Path(prog).stem
     try:
         entry = command_specs()[name]
-        spec_parser(entry['spec']).parse_args(args)
+        with _output_may_close():
+            spec_parser(entry['spec']).parse_args(args)
         run = getattr(import_module(entry['module']), name)
     except KeyboardInterrupt:
         print(f'\n{name}: stopped.', file=sys.stderr)

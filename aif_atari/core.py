@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -64,7 +64,7 @@ def atomic(
     On any failure `path` is left as it was. An `OSError` becomes an `InputError`.
     """
     check(str(path) not in ('', '.'), 'The name of the file to write is empty.')
-    path = Path(path).expanduser()
+    path = Path(path)
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def write_text(
     path: str | Path,  # the file to make or replace
     text: str,  # its content
 ) -> None:
-    "Write `text` to `path` as UTF-8, whole or not at all. What UTF-8 can't hold, such as a torn file name, becomes ?."
+    "Write `text` to `path` as UTF-8, whole or not at all. What UTF-8 can't hold, such as half a character, becomes ?."
     write_bytes(path, text.encode(errors='replace'))
 
 
@@ -132,7 +132,7 @@ def check_folder(
 ) -> Path:
     "Make the folder and check that files can be made in it; raise `InputError` otherwise."
     check(str(path) != '', 'The name of the output folder is empty.')
-    path = Path(path).expanduser()
+    path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path).close()
@@ -155,10 +155,13 @@ def claim(
     try:
         lock.acquire()
     except Timeout:
-        who = note.read_text(encoding='utf-8', errors='replace') or 'another process'
+        who = 'another process'
+        with suppress(OSError):
+            who = note.read_text(encoding='utf-8', errors='replace') or who
         raise InputError(f'{path} is in use by {who}; wait until it has ended, or write elsewhere.') from None
     try:
-        note.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
+        with suppress(OSError):  # Windows lets nobody write to a locked file
+            note.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
         for torn in folder.glob(f'{name}.*.tmp' if is_file else '.*.tmp'):
             torn.unlink(missing_ok=True)
         yield path
@@ -172,7 +175,7 @@ def read_json(
 ) -> dict:  # the JSON object in it
     "Read the JSON object in `path`. Raise `InputError` if the file is missing or damaged, or holds no JSON object."
     try:
-        obj = json.loads(Path(path).expanduser().read_text(encoding='utf-8'))
+        obj = json.loads(Path(path).read_text(encoding='utf-8'))
     except FileNotFoundError:
         raise InputError(f"There is no {what} {path}.") from None
     except OSError as e:

@@ -23,7 +23,17 @@ import torch
 from .checkpoints import find_device, pretrained_path
 from .cli import command
 from .config import OneOf, check_bounds, make_config
-from .core import InputError, check, check_folder, file_hash, provenance, read_json, write_json, write_text
+from aif_atari.core import (
+    InputError,
+    check,
+    check_folder,
+    file_hash,
+    provenance,
+    read_json,
+    to_json,
+    write_json,
+    write_text,
+)
 from .data import play
 from .environments import CollectConfig, find_game
 from .episodes import Episodes, to_float, to_uint8
@@ -184,7 +194,7 @@ def agent_plays(
     old = read_json(file, 'game') if file.exists() else {}
     if (
         old.get('sha256') == file_hash(path)
-        and old.get('config') == json.loads(json.dumps(asdict(cfg)))
+        and old.get('config') == json.loads(to_json(asdict(cfg)))
         and (folder / 'play.gif').exists()
     ):
         print(f'Using the game in {file}.')

@@ -378,10 +378,18 @@ def test_what_a_killed_process_left_half_written_is_removed(trained, tmp_path):
     assert not list((tmp_path / 'run').glob('.*.tmp'))
 
 
-def test_a_reader_that_leaves_is_no_error(tmp_path):
-    line = f'{BIN}/aif_train_agent --help | head -1; exit ${{PIPESTATUS[0]}}'
-    done = subprocess.run(['bash', '-c', line], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ('usage: aif_train_agent [settings]\n', '')
+@pytest.mark.parametrize(
+    'line, code',
+    [('aif_train_agent --help', 0), ('aif_collect --num_episodes 1 --max_steps 5 --output_file e.npz', 1)],
+)
+def test_a_reader_that_leaves_is_no_error(line, code, tmp_path):
+    "Nobody reads the output. argparse lets help pass; a run ends at the first line that it prints."
+    reading, writing = os.pipe()
+    os.close(reading)
+    name, *args = line.split()
+    done = subprocess.run([BIN / name, *args], cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (code, '')
 
 
 def test_a_terminal_without_letters_is_no_error(tmp_path):
