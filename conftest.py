@@ -4,13 +4,15 @@
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / 'tests'))
+from notebooks import run_notebook  # noqa: E402
+
 FLAGS = dict(slow='takes minutes', gpu='needs a GPU')  # as `tst_flags` in settings.ini
 
 # What tests start has one thread: threads of PyTorch that wait for a busy core cost more than they bring.
@@ -52,18 +54,9 @@ class Notebook(pytest.Item):
 
     def runtest(self):
         flags = ' '.join(f for f in FLAGS if self.config.getoption(f))
-        program = Path(sys.executable).parent / 'nbdev_test'
-        run = subprocess.run(
-            [program, '--path', self.path, '--n_workers', '0', '--flags', flags],
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'},
-        )
-        # nbdev also exits with 0 when it found nothing to run
-        if run.returncode or 'Success.' not in run.stdout:
-            raise NotebookFailed(run.stdout)
+        succeeded, printed = run_notebook(self.path, flags)
+        if not succeeded:
+            raise NotebookFailed(printed)
 
     def repr_failure(self, excinfo):
         if excinfo.errisinstance(NotebookFailed):
