@@ -20,6 +20,7 @@ GROUND_FLOOR = {
     'animation': {'core', 'plotting'},
     'episodes': {'core', 'config', 'plotting'},
     'likelihoods': {'core', 'config'},
+    'optimisation': {'core'},
 }
 
 
