@@ -5,7 +5,7 @@
 
 import os
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ FLAGS = dict(slow='takes minutes', gpu='needs a GPU')  # as `tst_flags` in setti
 
 # What tests start has one thread: threads of PyTorch that wait for a busy core cost more than they bring.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# And it prints UTF-8, which is what tests read, where a system would choose another encoding.
+os.environ.setdefault('PYTHONIOENCODING', 'utf-8')
 
 
 def pytest_addoption(parser):
@@ -52,11 +54,11 @@ class Notebook(pytest.Item):
 
     def runtest(self):
         flags = ' '.join(f for f in FLAGS if self.config.getoption(f))
-        program = Path(sys.executable).parent / 'nbdev_test'
+        program = Path(sysconfig.get_path('scripts')) / 'nbdev_test'
         run = subprocess.run(
             [program, '--path', self.path, '--n_workers', '0', '--flags', flags],
             cwd=ROOT,
-            text=True,
+            encoding='utf-8',
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg'},

@@ -232,7 +232,7 @@ def memory_of(
     out = subprocess.run(
         [sys.executable, '-c', code, name, json.dumps(asdict(cfg))],
         capture_output=True,
-        text=True,
+        encoding='utf-8',
         check=True,
         timeout=600,
     )

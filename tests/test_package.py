@@ -33,7 +33,7 @@ def call(*args, cwd, **env):
         args,
         cwd=cwd,
         env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', **env},
-        text=True,
+        encoding='utf-8',
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -100,7 +100,7 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     call(*pip, 'install', '--no-deps', '--no-index', '--target', target, *wheels.glob('*.whl'), cwd=tmp_path)
     stubs.mkdir()
     for name in ('nbdev', 'execnb', 'pytest', 'hypothesis'):
-        (stubs / f'{name}.py').write_text(f'raise ImportError("{name} is for developers")')
+        (stubs / f'{name}.py').write_text(f'raise ImportError("{name} is for developers")', encoding='utf-8')
     env = dict(PYTHONPATH=f'{stubs}{os.pathsep}{target}')
     modules = ['aif_atari'] + [f'aif_atari.{p.stem}' for p in (ROOT / 'aif_atari').glob('[a-z]*.py')]
     assert str(target) in call(

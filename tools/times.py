@@ -28,7 +28,7 @@ def seconds(path):
     "Processor seconds of one run of a notebook."
     before = used()
     subprocess.run(
-        [Path(sys.executable).parent / 'nbdev_test', '--path', path, '--n_workers', '0'],
+        [Path(sysconfig.get_path('scripts')) / 'nbdev_test', '--path', path, '--n_workers', '0'],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
