@@ -8,10 +8,14 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT, BIN = Path(__file__).parents[1], Path(sysconfig.get_path('scripts'))
 TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4 --batch_size 32'
 TINY += ' --epochs 30 --checkpoint_freq 20'
 FRESH = '--num_episodes 2 --max_steps 60'  # what the tiny VAE is evaluated on
+
+unix_only = pytest.mark.skipif(os.name == 'nt', reason='needs signals, limits or scripts that Windows has not')
 
 NO_NETWORK = '''
 import socket
@@ -87,7 +91,7 @@ def site(folder, code):
 def hashes(folder):
     "What lies under `folder`: path -> hash of the content. Locks, which say who held a folder last, are no content."
     return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(Path(folder).rglob('*'))
         if p.is_file() and not p.name.endswith('.lock')
     }

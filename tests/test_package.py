@@ -106,13 +106,14 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     assert str(target) in call(
         sys.executable, '-c', f'import {", ".join(modules)}; print(aif_atari.__file__)', cwd=tmp_path, **env
     )
+    scripts = next(target.glob('*/aif_play*')).parent
     weights = target / 'aif_atari' / 'weights'
     assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
     names = '(load_pretrained(name).settings.collect.env_name for name in ("breakout", "pong"))'
     shipped = f'from aif_atari.train import load_pretrained; print(*{names})'
     assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
     assert 'mean return' in call(
-        target / 'bin' / 'aif_play',
+        scripts / 'aif_play',
         '--pretrained',
         'breakout',
         '--max_steps',
@@ -124,5 +125,5 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     )
     assert (tmp_path / 'outputs' / 'play' / 'play.gif').stat().st_size > 1000
     assert 'Done: run/best_model.pt' in call(
-        target / 'bin' / 'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env
+        scripts / 'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env
     )

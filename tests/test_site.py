@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from common import ROOT
+from common import ROOT, unix_only
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
 from test_package import uncaptioned
@@ -283,6 +283,7 @@ def checkout(tmp_path):
     return tmp_path
 
 
+@unix_only
 def test_quarto_is_used_where_it_is_installed(checkout):
     "nbdev_docs calls it, the pages are prepared for it and need no network, and the README stays as it is."
     build(checkout, PATH=f'{checkout}/bin{os.pathsep}{os.environ["PATH"]}')
