@@ -17,6 +17,8 @@ FLAGS = dict(slow='takes minutes', gpu='needs a GPU')  # as `tst_flags` in setti
 
 # What tests start has one thread: threads of PyTorch that wait for a busy core cost more than they bring.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# And it prints UTF-8, which is what tests read, where a system would choose another encoding.
+os.environ.setdefault('PYTHONIOENCODING', 'utf-8')
 
 
 def pytest_addoption(parser):

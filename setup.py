@@ -9,6 +9,8 @@ parser = ConfigParser(delimiters=['='])
 parser.read('settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
 
+oldest, newest = (int(cfg[name].split('.')[1]) for name in ('min_python', 'newest_python'))
+
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
@@ -34,6 +36,6 @@ setup(
         'Intended Audience :: Science/Research',
         'Natural Language :: English',
         'License :: OSI Approved :: Apache Software License',
-        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(oldest, newest + 1)),
     ],
 )

@@ -200,7 +200,7 @@ def _git(
 ) -> str:  # what it prints, or nothing where it fails
     "Run `git`."
     try:
-        done = subprocess.run(['git', '-C', str(folder), *args], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(['git', '-C', str(folder), *args], capture_output=True, encoding='utf-8', timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ''
     return done.stdout.strip()
@@ -226,7 +226,7 @@ def processor() -> str:
     "The processor's name and the number of cores that this process may use."
     name = platform.processor() or platform.machine()
     try:
-        with open('/proc/cpuinfo') as lines:
+        with open('/proc/cpuinfo', encoding='utf-8') as lines:
             name = next(line.split(':')[1].strip() for line in lines if line.startswith('model name'))
     except (OSError, StopIteration):
         pass

@@ -203,7 +203,7 @@ def about_model(
 ) -> dict:
     "The entries of a result that describe the model and its games."
     run, log = model.settings, path.parent / 'metrics.jsonl'
-    epochs = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    epochs = [json.loads(line) for line in log.read_text(encoding='utf-8').splitlines()] if log.exists() else []
     games = {k: eps.config[k] for k in ('hold', 'hold_least')} | dict(unseen_game=unseen.config['env_name'])
     return dict(
         env_name=run.collect.env_name,

@@ -20,7 +20,7 @@ from .checkpoints import can_fuse, half_precision, use_bfloat16
 from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive, Switch
 from .episodes import window_starts
 from .mcts_agent import Habit, ImaginationEnv
-from .train import check_finite, lr_factor
+from .optimisation import check_finite, lr_factor
 from .transition import TransitionModel
 
 # %% ../nbs/05a_policy_imagination.ipynb #511081a5

@@ -22,7 +22,7 @@ from .config import Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences
 from .mcts_agent import Habit
-from .train import check_finite
+from .optimisation import check_finite
 from .transition import GridBody, TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878

@@ -9,7 +9,6 @@ __all__ = ['aif_speed', 'plain_play', 'emulator_rate', 'measure_playing', 'Plain
 # %% ../nbs/speed.ipynb #09c560cf
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -197,10 +196,15 @@ def reached(
 # %% ../nbs/speed.ipynb #98f14cf6
 def _peak():
     "Peak memory of this process in MB; on Linux from /proc, since `getrusage` there remembers the parent's."
-    try:
-        return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) * 1024 / 1e6
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
+    if sys.platform == 'linux':
+        lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) * 1024 / 1e6
+    if sys.platform == 'win32':
+        ask = f'(Get-Process -Id {os.getpid()}).PeakWorkingSet64'
+        return int(subprocess.check_output(['powershell', '-NoProfile', '-Command', ask])) / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
 
 
 def _memory(name, cfg):
@@ -228,7 +232,7 @@ def memory_of(
     out = subprocess.run(
         [sys.executable, '-c', code, name, json.dumps(asdict(cfg))],
         capture_output=True,
-        text=True,
+        encoding='utf-8',
         check=True,
         timeout=600,
     )

@@ -4,14 +4,18 @@ import hashlib
 import os
 import shlex
 import subprocess
-import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT, BIN = Path(__file__).parents[1], Path(sys.executable).parent
+import pytest
+
+ROOT, BIN = Path(__file__).parents[1], Path(sysconfig.get_path('scripts'))
 TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4 --batch_size 32'
 TINY += ' --epochs 30 --checkpoint_freq 20'
 FRESH = '--num_episodes 2 --max_steps 60'  # what the tiny VAE is evaluated on
+
+unix_only = pytest.mark.skipif(os.name == 'nt', reason='needs signals, limits or scripts that Windows has not')
 
 NO_NETWORK = '''
 import socket
@@ -62,7 +66,7 @@ def start(line, cwd, site=None, before=None, **env):
         cwd=cwd,
         env=env,
         preexec_fn=before,
-        text=True,
+        encoding='utf-8',
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -80,14 +84,14 @@ def run(line, cwd, **kw):
 def site(folder, code):
     "A folder whose `sitecustomize.py` is `code`."
     folder.mkdir()
-    (folder / 'sitecustomize.py').write_text(code)
+    (folder / 'sitecustomize.py').write_text(code, encoding='utf-8')
     return folder
 
 
 def hashes(folder):
     "What lies under `folder`: path -> hash of the content. Locks, which say who held a folder last, are no content."
     return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(Path(folder).rglob('*'))
         if p.is_file() and not p.name.endswith('.lock')
     }

@@ -88,7 +88,7 @@ def of_agent_training(folder, **changes):
     train_and_report(make_config(TrainAgentConfig, sizes | epochs | habit | changes, output_dir=folder))
     out = {}
     for k in range(2):
-        report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text())
+        report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text(encoding='utf-8'))
         saved = torch.load(next((Path(folder) / f'round_{k}').glob('*.pt')), weights_only=True)
         out[f'round {k}'] = dict(returns=report['returns'], steps=report['steps_made'], log=saved['log'])
         out[f'round {k}']['visits'] = numbers(np.nan_to_num(np.load(Path(folder) / f'round_{k}' / 'visits.npy')))
@@ -160,12 +160,12 @@ def differences(old, new, where='', rtol=1e-3, atol=1e-4):
 
 
 def test_behaviour_is_that_of_the_golden_file():
-    assert differences(json.loads(GOLDEN.read_text()), measured()) == []
+    assert differences(json.loads(GOLDEN.read_text(encoding='utf-8')), measured()) == []
 
 
 if __name__ == '__main__':
     if '--exact' in sys.argv:
-        found = differences(json.loads(GOLDEN.read_text()), measured(), rtol=0, atol=0)
+        found = differences(json.loads(GOLDEN.read_text(encoding='utf-8')), measured(), rtol=0, atol=0)
         print(*found[:20], sep='\n')
         sys.exit(bool(found) and f'{len(found)} differences')
-    GOLDEN.write_text(json.dumps(measured(), indent=0) + '\n')
+    GOLDEN.write_text(json.dumps(measured(), indent=0) + '\n', encoding='utf-8')

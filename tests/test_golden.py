@@ -15,7 +15,8 @@ def test_pymdp_says_what_the_golden_file_says(tmp_path):
     pytest.importorskip('pymdp')
     subprocess.run([sys.executable, ROOT / 'tools/pymdp_values.py', tmp_path / 'pymdp.json'], check=True, timeout=600)
     stored, anew = (
-        json.loads(f.read_text())['problems'] for f in (ROOT / 'results/pymdp.json', tmp_path / 'pymdp.json')
+        json.loads(f.read_text(encoding='utf-8'))['problems']
+        for f in (ROOT / 'results/pymdp.json', tmp_path / 'pymdp.json')
     )
     for a, b in zip(stored, anew, strict=True):
         for k in a:
@@ -53,5 +54,7 @@ def test_the_network_in_jax_is_the_same(tmp_path):
 def test_mctx_visits_are_those_of_the_golden_file(tmp_path):
     pytest.importorskip('mctx')
     subprocess.run([sys.executable, ROOT / 'tools/mctx_values.py', tmp_path / 'mctx.json'], check=True, timeout=900)
-    stored, anew = (json.loads(f.read_text()) for f in (ROOT / 'results/mctx.json', tmp_path / 'mctx.json'))
+    stored, anew = (
+        json.loads(f.read_text(encoding='utf-8')) for f in (ROOT / 'results/mctx.json', tmp_path / 'mctx.json')
+    )
     assert anew['problems'] == stored['problems']

@@ -33,7 +33,7 @@ def call(*args, cwd, **env):
         args,
         cwd=cwd,
         env={**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', **env},
-        text=True,
+        encoding='utf-8',
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -100,19 +100,20 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     call(*pip, 'install', '--no-deps', '--no-index', '--target', target, *wheels.glob('*.whl'), cwd=tmp_path)
     stubs.mkdir()
     for name in ('nbdev', 'execnb', 'pytest', 'hypothesis'):
-        (stubs / f'{name}.py').write_text(f'raise ImportError("{name} is for developers")')
+        (stubs / f'{name}.py').write_text(f'raise ImportError("{name} is for developers")', encoding='utf-8')
     env = dict(PYTHONPATH=f'{stubs}{os.pathsep}{target}')
     modules = ['aif_atari'] + [f'aif_atari.{p.stem}' for p in (ROOT / 'aif_atari').glob('[a-z]*.py')]
     assert str(target) in call(
         sys.executable, '-c', f'import {", ".join(modules)}; print(aif_atari.__file__)', cwd=tmp_path, **env
     )
+    scripts = next(target.glob('*/aif_play*')).parent
     weights = target / 'aif_atari' / 'weights'
     assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
     names = '(load_pretrained(name).settings.collect.env_name for name in ("breakout", "pong"))'
     shipped = f'from aif_atari.train import load_pretrained; print(*{names})'
     assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
     assert 'mean return' in call(
-        target / 'bin' / 'aif_play',
+        scripts / 'aif_play',
         '--pretrained',
         'breakout',
         '--max_steps',
@@ -124,5 +125,5 @@ def test_wheel_works_on_its_own(copy, tmp_path):
     )
     assert (tmp_path / 'outputs' / 'play' / 'play.gif').stat().st_size > 1000
     assert 'Done: run/best_model.pt' in call(
-        target / 'bin' / 'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env
+        scripts / 'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from common import ROOT
+from common import ROOT, unix_only
 from execnb.nbio import read_nb
 from execnb.shell import CaptureShell
 from test_package import uncaptioned
@@ -131,7 +131,7 @@ def test_new_results_make_the_front_page_stale(front):
     }
     (front / 'results' / 'agent').mkdir(exist_ok=True)
     (front / 'results' / 'agent' / 'breakout_99.json').write_text(
-        json.dumps(dict(env_name='Breakout', seed=99, training=[], conditions=conditions))
+        json.dumps(dict(env_name='Breakout', seed=99, training=[], conditions=conditions)), encoding='utf-8'
     )
     assert any(x.startswith('a table of') for x in stale(front))
 
@@ -174,7 +174,7 @@ def test_a_figure_that_stands_beside_one_of_a_paper_says_so(tmp_path, monkeypatc
 
 def test_every_notebook_is_in_the_sidebar_and_the_table_of_chapters():
     assert sorted(c.name for c in BOOK) == sorted(p.name for p in (ROOT / 'nbs').glob('*.ipynb'))
-    times = json.loads((ROOT / 'results' / 'chapters.json').read_text())['seconds']
+    times = json.loads((ROOT / 'results' / 'chapters.json').read_text(encoding='utf-8'))['seconds']
     table = next(c.source for c in BOOK[0].cells if c.source.startswith('## The chapters'))
     rows = re.findall(r'^\| (\w*) ?\| \[(.*?)\]\((\w+\.ipynb)\) \|.*\| (.*?) \|$', table, re.M)
     due = [(c.number, c.title, c.name, minutes(times.get(c.path.stem))) for c in BOOK if c.module]
@@ -214,7 +214,7 @@ def anchor_of(section):
 def test_a_term_is_explained_where_it_first_appears():
     "Each entry of the glossary leads to the first chapter that uses the term, and to a section that does."
     texts = {c.name: prose(c) for c in BOOK if c.number}
-    glossary = (ROOT / 'nbs' / 'glossary.qmd').read_text()
+    glossary = (ROOT / 'nbs' / 'glossary.qmd').read_text(encoding='utf-8')
     terms = re.findall(r'^### (.+)\n\n.*\((\w+\.ipynb)#?([\w-]*)\)$', glossary, re.M)
     assert len(terms) > 40
     for term, name, anchor in terms:
@@ -237,7 +237,7 @@ def build(root, *args, **env):
         [sys.executable, root / 'tools' / 'docs.py', *args],
         cwd=root,
         env={**os.environ, **env},
-        text=True,
+        encoding='utf-8',
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -247,7 +247,7 @@ def build(root, *args, **env):
 
 def git_status():
     "What differs in the checkout from its last commit."
-    return subprocess.run(['git', 'status', '--porcelain'], cwd=ROOT, capture_output=True, text=True).stdout
+    return subprocess.run(['git', 'status', '--porcelain'], cwd=ROOT, capture_output=True, encoding='utf-8').stdout
 
 
 @pytest.fixture(scope='session')
@@ -278,25 +278,28 @@ def checkout(tmp_path):
         shutil.copy2(ROOT / name, tmp_path)
     program = tmp_path / 'bin' / 'quarto'
     program.parent.mkdir()
-    program.write_text(QUARTO.format(folder=tmp_path))
+    program.write_text(QUARTO.format(folder=tmp_path), encoding='utf-8')
     program.chmod(0o755)
     return tmp_path
 
 
+@unix_only
 def test_quarto_is_used_where_it_is_installed(checkout):
     "nbdev_docs calls it, the pages are prepared for it and need no network, and the README stays as it is."
     build(checkout, PATH=f'{checkout}/bin{os.pathsep}{os.environ["PATH"]}')
-    assert (checkout / 'calls').read_text() == 'render --no-cache\n'
-    assert (checkout / '_docs' / 'index.html').read_text() == '<script src="site_libs/katex/katex.min.js"></script>\n'
+    assert (checkout / 'calls').read_text(encoding='utf-8') == 'render --no-cache\n'
+    assert (checkout / '_docs' / 'index.html').read_text(
+        encoding='utf-8'
+    ) == '<script src="site_libs/katex/katex.min.js"></script>\n'
     assert (checkout / '_docs' / 'site_libs' / 'katex' / 'katex.min.js').exists()
     assert (checkout / '_docs' / 'notebooks' / '00_data.ipynb').exists()
-    assert (checkout / 'README.md').read_text() == (ROOT / 'README.md').read_text()
-    assert '.chapter-bar' in (checkout / '_proc' / '00_data.ipynb').read_text()
-    assert 'card-figure' in (checkout / '_proc' / 'gallery.qmd').read_text()
+    assert (checkout / 'README.md').read_text(encoding='utf-8') == (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert '.chapter-bar' in (checkout / '_proc' / '00_data.ipynb').read_text(encoding='utf-8')
+    assert 'card-figure' in (checkout / '_proc' / 'gallery.qmd').read_text(encoding='utf-8')
 
 
 def test_llms_txt_lists_the_pages(docs):
-    text = (docs / 'llms.txt').read_text()
+    text = (docs / 'llms.txt').read_text(encoding='utf-8')
     for page in re.findall(r'\((?:https://\S+/)?(\S+\.md)\)', text):
         assert (docs / page).exists(), page
     assert all(f'[{c.title}]' in text for c in BOOK)
@@ -373,7 +376,9 @@ def opened(browser, faults, **settings):
 
 def pages_in(folder):
     "The names of a site's pages, without those that only lead on."
-    return sorted(p.name for p in Path(folder).glob('*.html') if 'http-equiv="refresh"' not in p.read_text())
+    return sorted(
+        p.name for p in Path(folder).glob('*.html') if 'http-equiv="refresh"' not in p.read_text(encoding='utf-8')
+    )
 
 
 def broken_links(folder, home, name, seen):
@@ -443,7 +448,7 @@ def test_a_planted_fault_is_found(fault, browser, docs, tmp_path):
     shutil.copy(docs / 'styles.css', tmp_path)
     known = set(read(browser, tmp_path, ['glossary.html', 'data.html'])[1])
     page = tmp_path / 'glossary.html'
-    page.write_text(page.read_text().replace('</main>', fault + '</main>'))
+    page.write_text(page.read_text(encoding='utf-8').replace('</main>', fault + '</main>'), encoding='utf-8')
     found = read(browser, tmp_path, ['glossary.html', 'data.html'])[1]
     assert without_ports(found) - without_ports(known) != set()
 
@@ -603,7 +608,7 @@ def test_mathematics_is_drawn_without_a_network(name, browser, docs):
 def renamed(tmp_path):
     "A small site with one page under a new name, and a table that also has a page that stays and one still to come."
     for name in ('new.html', 'kept.html'):
-        (tmp_path / name).write_text(f'<title>{name}</title><h2 id="place">{name}</h2>')
+        (tmp_path / name).write_text(f'<title>{name}</title><h2 id="place">{name}</h2>', encoding='utf-8')
     table = {'old.html': 'new.html', 'kept.html': 'new.html', 'early.html': 'later.html'}
     assert write_redirects(tmp_path, table) == ['old.html']
     return tmp_path
@@ -612,7 +617,7 @@ def renamed(tmp_path):
 def test_only_what_is_renamed_leads_on(renamed):
     assert pages_in(renamed) == ['kept.html', 'new.html']
     assert sorted(p.name for p in renamed.iterdir()) == ['kept.html', 'new.html', 'old.html']
-    page = (renamed / 'old.html').read_text()
+    page = (renamed / 'old.html').read_text(encoding='utf-8')
     assert '<link rel="canonical" href="https://yezune.github.io/aif_atari/new.html">' in page
     assert '<a href="new.html">' in page
 

@@ -63,7 +63,8 @@ def by_game(matrix):
 def test_t_quantile(scipy_stats, level, dof):
     expected = scipy_stats.t.ppf((1 + level) / 2, dof)
     assert t_quantile(level, dof) == pytest.approx(expected, rel=1e-9)
-    assert t_probability(expected, dof) == pytest.approx(level, abs=1e-12)
+    assert t_probability(t_quantile(level, dof), dof) == pytest.approx(level, abs=1e-12)
+    assert t_probability(expected, dof) == pytest.approx(2 * scipy_stats.t.cdf(expected, dof) - 1, abs=1e-12)
 
 
 @pytest.mark.parametrize('seed', SEEDS)

@@ -16,7 +16,7 @@ def pyright(*args, seconds):
         [sys.executable, '-m', 'pyright', *args],
         cwd=ROOT,
         env={**os.environ, 'PYRIGHT_PYTHON_IGNORE_WARNINGS': '1'},  # of newer versions, which it asks the network for
-        text=True,
+        encoding='utf-8',
         capture_output=True,
         timeout=seconds,
     )

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from nbdev import doclinks
@@ -55,13 +56,13 @@ def name_after_modules(
     for old, new in names.items():
         (folder / old).rename(folder / new)
     for file in [*folder.glob('*.ipynb'), *folder.glob('*.qmd'), folder / '_quarto.yml']:
-        text = re.sub(r'\s*"output-file: .*",', '', file.read_text())
-        file.write_text(re.sub(r'(?<![\w/])(\w+\.ipynb)', lambda m: names.get(m[1], m[1]), text))
+        text = re.sub(r'\s*"output-file: .*",', '', file.read_text(encoding='utf-8'))
+        file.write_text(re.sub(r'(?<![\w/])(\w+\.ipynb)', lambda m: names.get(m[1], m[1]), text), encoding='utf-8')
 
 
 def with_smalldocs():
     "What nbdev does before it calls Quarto, then smalldocs."
-    smalldocs = Path(sys.executable).parent / 'smalldocs'
+    smalldocs = Path(sysconfig.get_path('scripts')) / 'smalldocs'
     if not smalldocs.exists():
         how = 'pip install -e ".[dev]" brings smalldocs, with Python 3.11 or later.'
         sys.exit(f'Neither quarto nor smalldocs is here: {how}')

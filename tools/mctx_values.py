@@ -94,7 +94,7 @@ def main(path):
     stored = [{k: v.tolist() for k, v in p.items()} for p in problems]
     command = 'JAX_ENABLE_X64=1 python tools/mctx_values.py results/mctx.json'
     about = dict(command=command, mctx=version('mctx'), simulations=SIMULATIONS, discount=DISCOUNT)
-    with open(path, 'w') as f:
+    with open(path, 'w', encoding='utf-8') as f:
         json.dump(about | dict(problems=stored), f)
         f.write('\n')
 

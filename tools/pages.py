@@ -95,7 +95,7 @@ def in_order(items):
 
 def chapters():
     "The notebooks in their order, as the sidebar in `_quarto.yml` has them: the one place that holds it."
-    site = yaml.safe_load((ROOT / '_quarto.yml').read_text())['website']
+    site = yaml.safe_load((ROOT / '_quarto.yml').read_text(encoding='utf-8'))['website']
     return list(in_order(site['sidebar']['contents']))
 
 
@@ -113,7 +113,7 @@ def duration(chapter):
     file = ROOT / 'results' / 'chapters.json'
     if not file.exists():
         return ''
-    return minutes(json.loads(file.read_text())['seconds'].get(chapter.path.stem))
+    return minutes(json.loads(file.read_text(encoding='utf-8'))['seconds'].get(chapter.path.stem))
 
 
 def needed(chapter, book):
@@ -331,7 +331,7 @@ def module_rows(
     links,  # address on the site by qualified name, as nbdev wrote them
 ):
     "The lines of the index of symbols for one chapter, by name."
-    source = (ROOT / 'aif_atari' / f'{chapter.module}.py').read_text()
+    source = (ROOT / 'aif_atari' / f'{chapter.module}.py').read_text(encoding='utf-8')
     says, here, rows = summaries(ast.parse(source).body), anchors(chapter), {}
     for name, link in links.items():
         if is_private(name) or ('.' in name and not says.get(name)):
@@ -346,7 +346,7 @@ def module_rows(
 def indexed():
     "What the package exports, as nbdev wrote it down: module -> qualified name -> address on the site."
     scope = {}
-    exec((ROOT / 'aif_atari' / '_modidx.py').read_text(), scope)
+    exec((ROOT / 'aif_atari' / '_modidx.py').read_text(encoding='utf-8'), scope)
     symbols = scope['d']['syms'].items()
     return {m: {name.removeprefix(f'{m}.'): link for name, (link, _) in found.items()} for m, found in symbols}
 
@@ -385,7 +385,7 @@ def main():
             write_nb(nb, path)
     for name, fill in dict(gallery=gallery, api=symbols).items():
         page = Path(f'{name}.qmd')
-        page.write_text(page.read_text().replace(f'<!-- {name} -->', fill(book)))
+        page.write_text(page.read_text(encoding='utf-8').replace(f'<!-- {name} -->', fill(book)), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -73,7 +73,7 @@ def main(path):
     problems = [problem(rng) for _ in range(20)]
     command = 'JAX_ENABLE_X64=1 python tools/pymdp_values.py results/pymdp.json'
     about = dict(command=command, pymdp=version('inferactively-pymdp'))
-    with open(path, 'w') as f:
+    with open(path, 'w', encoding='utf-8') as f:
         json.dump(about | dict(problems=[plain(p | values(p)) for p in problems]), f)
         f.write('\n')
 

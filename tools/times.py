@@ -5,9 +5,9 @@ Processor time on one thread is counted, so that a busy machine makes no chapter
 
 import os
 import re
-import resource
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from execnb.nbio import read_nb, write_nb
@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def used():
     "Processor seconds of the processes that this one has started and that have ended."
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    usage = os.times()
+    return usage.children_user + usage.children_system
 
 
 def seconds(path):
     "Processor seconds of one run of a notebook."
     before = used()
     subprocess.run(
-        [Path(sys.executable).parent / 'nbdev_test', '--path', path, '--n_workers', '0'],
+        [Path(sysconfig.get_path('scripts')) / 'nbdev_test', '--path', path, '--n_workers', '0'],
         cwd=ROOT,
         check=True,
         stdout=subprocess.DEVNULL,
