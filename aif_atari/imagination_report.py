@@ -24,16 +24,7 @@ import torch
 from .checkpoints import export_weights, pretrained_path
 from .cli import command
 from .config import Count, Natural, Seed, check_bounds
-from aif_atari.core import (
-    check,
-    check_folder,
-    file_hash,
-    provenance,
-    relative_paths,
-    write_bytes,
-    write_json,
-    write_text,
-)
+from .core import check, check_folder, file_hash, provenance, write_bytes, write_json, write_text
 from .data import play
 from .environments import find_game
 from .episodes import Episodes, to_uint8
@@ -223,7 +214,7 @@ def about_model(
         seconds=round(sum(row['seconds'] for row in epochs), 1),
         parameters=sum(p.numel() for p in model.parameters()),
         sha256=file_hash(path),
-        settings=relative_paths(asdict(run), path.parent),
+        settings=asdict(replace(run, model_path='', output_dir='')),  # those belong to the machine
     )
 
 
