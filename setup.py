@@ -1,9 +1,21 @@
 """Everything that pip needs to know is written in settings.ini; this file only reads it."""
 
+import shutil
 from configparser import ConfigParser
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+
+class BuildWithResults(build_py):
+    "Puts the results that the chapters quote into the wheel. An editable install reads them where they are."
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            shutil.copytree('results', Path(self.build_lib, 'aif_atari', 'results'), dirs_exist_ok=True)
+
 
 parser = ConfigParser(delimiters=['='])
 parser.read('settings.ini', encoding='utf-8')
@@ -24,6 +36,7 @@ setup(
     keywords=cfg['keywords'],
     packages=find_packages(include=['aif_atari', 'aif_atari.*']),
     include_package_data=True,
+    cmdclass=dict(build_py=BuildWithResults),
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
     extras_require={'dev': cfg['dev_requirements'].split(), 'rliable': cfg['rliable_requirements'].split()},

@@ -13,7 +13,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import torch
 
 from .agent import HABIT_NETWORKS, Agent, TrainAgentConfig, agent_file, load_agent, save_agent
 from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
-from .checkpoints import find_device, open_run, pretrained_path
+from .checkpoints import find_device, open_run, pretrained_path, write_config
 from .config import check_bounds, make_config
 from .core import check, check_folder, read_json, write_bytes, write_json
 from .data import play
@@ -32,7 +32,7 @@ from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
 from .policy_imagination import train_policy_in_imagination
 from .policy_replay import DuelingQNetwork, train_q_from_replay
 from .train import FrameData, fit, load_vae, production_vae_config
-from .train_transition import TrainTransitionConfig, load_transition, resolve_vae_path
+from .train_transition import TrainTransitionConfig, keep_transition, load_transition, resolve_vae_path
 from .transition import TransitionModel
 from .vae import VAE, check_vae, free_energy, start_from
 
@@ -366,7 +366,7 @@ def train_after_last_round(
         return load_agent(agent_file(folder))
     epochs, updates = cfg.schedule.transition_epochs_last, cfg.imagination.updates_last
     if not epochs and not updates:
-        write_bytes(agent_file(folder), agent_file(folder / f'round_{len(rounds) - 1}').read_bytes())
+        save_agent(agent, agent_file(folder), cfg)
         return agent
     beliefs, log = encode_rounds(cfg, rounds, agent.vae, {} if belief_cache is None else belief_cache), []
     if epochs:
@@ -398,7 +398,9 @@ def train_agent(
     check_train_agent(cfg)
     with open_run(cfg) as folder:
         agent, played, belief_cache = None, [], {}
-        write_json(folder / 'config.json', asdict(cfg))
+        if cfg.model_path:
+            cfg.model_path = str(keep_transition(cfg.model_path, folder / 'initial'))
+        write_config(folder, cfg)
         schedule = cfg.schedule
         for k in range(schedule.rounds):
             spent = steps_spent(folder, k)

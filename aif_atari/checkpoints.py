@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FREE_SETTINGS', 'self_check', 'find_device', 'use_bfloat16', 'half_precision', 'can_fuse', 'save_checkpoint',
            'load_checkpoint', 'load_model', 'export_weights', 'pretrained_path', 'weights_hash', 'other_settings',
-           'open_run']
+           'open_run', 'write_config', 'keep_model']
 
 # %% ../nbs/checkpoints.ipynb #5679065a
 import hashlib
@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,13 @@ from aif_atari.core import (
     check_folder,
     claim,
     file_hash,
+    is_path,
     one_of,
     package_folder,
     provenance,
     read_json,
+    relative_paths,
+    resolve_paths,
     write_bytes,
     write_json,
 )
@@ -119,8 +123,8 @@ def save_checkpoint(
     model: dict,  # its state_dict
     **state: Any,  # whatever else is needed to continue training
 ) -> None:
-    "Write a checkpoint, whole or not at all."
-    buffer = io.BytesIO()
+    "Write a checkpoint, whole or not at all. The paths in `config` are stored relative to its folder."
+    buffer, config = io.BytesIO(), relative_paths(config, Path(path).parent)
     header = dict(format='aif_atari checkpoint 1', kind=kind, config=config, model=model)
     torch.save(header | dict(versions=provenance()['versions'], **state), buffer)
     write_bytes(path, buffer.getvalue())
@@ -154,7 +158,7 @@ def load_checkpoint(
     held = str(state.get('kind'))
     held = RENAMED_KINDS.get(held, held)
     check(held == kind, f'{path} holds a {held}, not a {kind}.')
-    return state
+    return state | dict(config=resolve_paths(state['config'], path.parent))
 
 # %% ../nbs/checkpoints.ipynb #5f649c2a
 def load_model(
@@ -193,7 +197,7 @@ def export_weights(
     "Copy the weights of a checkpoint, and nothing else of it, to where `pretrained_path` finds them, and index them."
     folder = check_folder(folder or _weights_folder())
     state, file = load_checkpoint(path, kind), f'{name}_{kind.lower()}.pt'
-    settings = {k: '' if k == 'output_dir' else v for k, v in state['config'].items()}
+    settings = {k: '' if is_path(k) else v for k, v in state['config'].items()}
     save_checkpoint(folder / file, kind, settings, state['model'], epoch=state.get('epoch'))
     index = read_json(folder / 'index.json', 'index of weights') if (folder / 'index.json').exists() else {}
     entry = dict(sha256=file_hash(folder / file), licence='Apache-2.0', settings=settings, **provenance())
@@ -228,6 +232,17 @@ def weights_hash(
 FREE_SETTINGS = ('output_dir', 'device')  # a run may continue with other values of these
 
 
+def _differs(
+    setting: str,  # its name
+    then: object,  # its value in a stored run
+    now: object,  # its present value
+) -> bool:
+    "Whether a setting is another one. Where a file lies may change, but not whether there is one."
+    if is_path(setting):
+        then, now = bool(then), bool(now)
+    return then != now and setting not in FREE_SETTINGS
+
+
 def other_settings(
     old: Mapping[str, Any],  # a stored configuration, possibly of an earlier version
     cfg: Any,  # the present configuration
@@ -235,7 +250,7 @@ def other_settings(
     "The settings in which two runs differ. A setting that the stored run lacks counts as its default."
     then, now = flat_settings(from_dict(type(cfg), old)), flat_settings(cfg)
     names = {path: path.rpartition('.')[2] for path in now}
-    changed = [path for path in now if then[path] != now[path] and names[path] not in FREE_SETTINGS]
+    changed = [path for path in now if _differs(names[path], then[path], now[path])]
     words = dict.fromkeys(f'{names[path]} {then[path]!r}, not {now[path]!r}' for path in changed)
     return '; '.join(list(words)[:3])
 
@@ -258,3 +273,24 @@ def open_run(
             advice = 'choose another output_dir or repeat its settings'
             check(not other, f'{folder} holds a run with other settings ({other}); {advice}.')
         yield folder
+
+
+def write_config(
+    folder: str | Path,  # of the run
+    cfg: Any,  # its configuration
+) -> None:
+    "Write a run's `config.json`, its paths relative to the folder."
+    write_json(Path(folder) / 'config.json', relative_paths(asdict(cfg), folder))
+
+
+def keep_model(
+    path: str | Path,  # of a checkpoint that a run begins with
+    kept: str | Path,  # where in the run's folder its copy lies
+) -> Path:  # of the copy
+    "Copy a model into the folder of a run, so that the folder can be moved. Raise `InputError` if it has another one."
+    path, kept = Path(path), Path(kept)
+    if not kept.exists():
+        write_bytes(kept, path.read_bytes())
+    same = file_hash(path) == file_hash(kept)
+    check(same, f'The run that has {kept} began with another model than {path}; choose another output_dir.')
+    return kept

@@ -43,7 +43,7 @@ from aif_atari.config import (
     setting_paths,
     short_name,
 )
-from .core import InputError, check, one_of, package_folder, read_json
+from .core import InputError, check, one_of, package_folder, read_json, resolve_paths
 
 # %% ../nbs/cli.ipynb #c0f1a043
 def _default_text(
@@ -336,7 +336,7 @@ class Command:
             cfg = make_config(self.config, self.presets[name].settings)
         if 'config' in flags:
             file = flags.pop('config')
-            stored = read_json(file, 'configuration')
+            stored = resolve_paths(read_json(file, 'configuration'), Path(file).parent)
             try:
                 cfg = from_dict(self.config, stored, base=cfg)
             except InputError as e:

@@ -24,7 +24,7 @@ from tokenize import COMMENT, generate_tokens
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
 
-from .core import InputError, check
+from .core import InputError, check, is_path
 from .renamed import RENAMED, RENAMED_VALUES
 
 # %% ../nbs/config.ipynb #6ef83180
@@ -332,8 +332,7 @@ def plain_value(
     "A `Path` as a string, with ~ expanded in the name of a file or folder; infinity from the string that JSON holds."
     if kind is str:
         text = os.fspath(value) if isinstance(value, os.PathLike) else value
-        is_path = name.endswith(('_dir', '_path', '_file')) and isinstance(text, str)
-        return os.path.expanduser(text) if is_path else text
+        return os.path.expanduser(text) if is_path(name) and isinstance(text, str) else text
     if kind is float and value in ('inf', '-inf'):
         return float(value)
     return value

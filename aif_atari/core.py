@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
-           'claim', 'read_json', 'file_hash', 'package_folder', 'code_commit', 'processor', 'provenance']
+           'claim', 'read_json', 'file_hash', 'is_path', 'relative_paths', 'resolve_paths', 'package_folder',
+           'results_folder', 'code_commit', 'processor', 'provenance']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -15,7 +16,7 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from difflib import get_close_matches
@@ -193,6 +194,56 @@ def file_hash(
     "The SHA-256 hash of a file's content."
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
+# %% ../nbs/core.ipynb #92d590f2
+def is_path(
+    setting: str,  # its name
+) -> bool:
+    "Whether a setting names a file or a folder."
+    return setting.endswith(('_dir', '_path', '_file'))
+
+
+def _change_paths(
+    settings: Mapping[str, Any],  # by name; those of a part may be in a dict
+    change: Callable[[str], str],  # path -> path
+) -> dict[str, Any]:
+    "The same settings, their paths changed. An empty path stays empty."
+    changed = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            changed[name] = _change_paths(value, change)
+        else:
+            changed[name] = change(value) if value and is_path(name) else value
+    return changed
+
+
+def relative_paths(
+    settings: Mapping[str, Any],  # as this process takes them, their paths from the working directory
+    folder: str | Path,  # where they will be stored
+) -> dict[str, Any]:
+    "Settings as a file in `folder` holds them: their paths are relative to it."
+
+    def change(path):
+        path = os.path.realpath(path)
+        try:
+            return Path(os.path.relpath(path, os.path.realpath(folder))).as_posix()
+        except ValueError:  # on another drive of Windows
+            return path
+
+    return _change_paths(settings, change)
+
+
+def resolve_paths(
+    settings: Mapping[str, Any],  # as a file in `folder` holds them
+    folder: str | Path,  # where they are stored
+) -> dict[str, Any]:
+    "Settings as this process takes them. A path that leads nowhere from `folder` counts from the working directory."
+
+    def change(path):
+        found = Path(folder) / path
+        return str(found) if found.exists() else path
+
+    return _change_paths(settings, change)
+
 # %% ../nbs/core.ipynb #bd65c0d6
 def _git(
     *args: str,  # of the command `git`
@@ -209,6 +260,12 @@ def _git(
 def package_folder() -> Path:
     "Where the package lies, with what comes with it."
     return Path(str(aif_atari.__file__)).parent
+
+
+def results_folder() -> Path:
+    "The results that the chapters quote: those of the repository, or those that came with the installed package."
+    installed = package_folder() / 'results'
+    return installed if installed.exists() else package_folder().parent / 'results'
 
 
 def code_commit(
@@ -242,7 +299,7 @@ def provenance(
     return dict(
         date=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         command=' '.join([Path(argv[0]).name, *argv[1:]]),  # without the folder, which belongs to the machine
-        commit=code_commit(package_folder() / 'core.py'),
+        commit=code_commit(package_folder().parent / 'nbs' / 'core.ipynb'),  # the source; no wheel has it beside it
         processor=processor(),
         python=platform.python_version(),
         versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__),

@@ -214,7 +214,7 @@ def about_model(
         seconds=round(sum(row['seconds'] for row in epochs), 1),
         parameters=sum(p.numel() for p in model.parameters()),
         sha256=file_hash(path),
-        settings=asdict(run),
+        settings=asdict(replace(run, model_path='', output_dir='')),  # those belong to the machine
     )
 
 

@@ -19,7 +19,7 @@ from .animation import compose_play
 from .beliefs import Beliefs, encode_episodes
 from .cli import command
 from .config import Bounds, Count, Seed, check_bounds, part
-from .core import check_folder, file_hash, write_bytes, write_json
+from .core import check_folder, file_hash, relative_paths, write_bytes, write_json
 from .data import play
 from .episodes import Episodes, to_uint8
 from .explain import terms_of_actions
@@ -189,7 +189,9 @@ def play_games(
     pictures = play_pictures(agent, eps, recorder.log, chosen_by=chosen_by)
     write_bytes(folder / 'play.gif', draw_play(pictures, eps.action_names, frames=cfg.gif_frames))
     about = dict(returns=eps.returns.tolist(), lengths=(eps.lengths - 1).tolist())
-    about |= dict(config=asdict(cfg), acting=asdict(act), sha256=file_hash(path), first_game=recorder.log)
+    about |= dict(
+        config=relative_paths(asdict(cfg), folder), acting=asdict(act), sha256=file_hash(path), first_game=recorder.log
+    )
     write_json(folder / 'play.json', about)
     print(f'The first game, real | reconstructed | imagined 8 steps ago, is {folder / "play.gif"}.')
     print(f'The numbers of each decision ({chosen_by}) and the terms of G are in {folder / "play.json"}.')

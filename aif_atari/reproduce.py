@@ -30,6 +30,7 @@ from aif_atari.core import (
     file_hash,
     provenance,
     read_json,
+    relative_paths,
     to_json,
     write_json,
     write_text,
@@ -194,7 +195,7 @@ def agent_plays(
     old = read_json(file, 'game') if file.exists() else {}
     if (
         old.get('sha256') == file_hash(path)
-        and old.get('config') == json.loads(to_json(asdict(cfg)))
+        and old.get('config') == json.loads(to_json(relative_paths(asdict(cfg), folder)))
         and (folder / 'play.gif').exists()
     ):
         print(f'Using the game in {file}.')

@@ -36,10 +36,11 @@ from aif_atari.checkpoints import (
     pretrained_path,
     save_checkpoint,
     use_bfloat16,
+    write_config,
 )
 from .cli import command
 from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
-from .core import InputError, check, write_json, write_text
+from .core import InputError, check, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
@@ -368,7 +369,7 @@ def train_vae(
         device = find_device(cfg.train.device)
         eps = episodes_of(folder, cfg.collect)
         data = FrameData(eps, cfg.train, device, cfg.vae.context, cfg.collage)
-        write_json(folder / 'config.json', asdict(cfg))
+        write_config(folder, cfg)
         torch.manual_seed(cfg.train.seed)
         vae = VAE(cfg.vae).to(device)
         start_from(vae, to_float(eps.stack(data.train_eps.spread(2048), cfg.vae.context), device))

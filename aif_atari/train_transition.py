@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['aif_train_transition', 'summaries', 'OutcomeData', 'outcome_surprise', 'TrainTransitionConfig',
            'finetune_outcome_head', 'resolve_vae_path', 'check_vae_fits', 'resolve_config', 'train_transition',
-           'load_transition']
+           'load_transition', 'keep_transition']
 
 # %% ../nbs/train_transition.ipynb #78b32fe7
 import math
@@ -18,10 +18,18 @@ import torch
 from tqdm.auto import tqdm
 
 from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
-from .checkpoints import find_device, load_model, open_run, pretrained_path, save_checkpoint
+from aif_atari.checkpoints import (
+    find_device,
+    keep_model,
+    load_model,
+    open_run,
+    pretrained_path,
+    save_checkpoint,
+    write_config,
+)
 from .cli import command
 from .config import Natural, check_bounds, make_config, part
-from .core import check, file_hash, write_json
+from .core import check, file_hash
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import split_episodes, window_starts
 from .outcomes import hazard_surprise
@@ -183,9 +191,11 @@ def train_transition(
     "Train a transition model on random play of one game, encoded by a trained VAE."
     cfg, vae = resolve_config(cfg)
     with open_run(cfg) as folder:
+        if cfg.model_path:
+            cfg.model_path = str(keep_model(cfg.model_path, folder / 'vae.pt'))
         device, seed = find_device(cfg.train.device), cfg.train.seed
         eps = episodes_of(folder, cfg.collect)
-        write_json(folder / 'config.json', asdict(cfg))
+        write_config(folder, cfg)
         train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
         torch.manual_seed(seed)
         model = TransitionModel(cfg.transition).to(device)
@@ -215,3 +225,14 @@ def load_transition(
     return load_model(
         path, 'TransitionModel', TrainTransitionConfig, lambda run: TransitionModel(run.transition), device
     )
+
+# %% ../nbs/train_transition.ipynb #59028300
+def keep_transition(
+    path: str | Path,  # of a transition model
+    folder: str | Path,  # of the copies, in a run that begins with the model
+) -> Path:  # of the model's copy
+    "Copy a transition model and the VAE that it was trained with. Raise `InputError` as `keep_model` does."
+    run = load_transition(path).settings
+    if run.model_path:
+        keep_model(resolve_vae_path(run), Path(folder) / 'vae.pt')
+    return keep_model(path, Path(folder) / 'best_model.pt')

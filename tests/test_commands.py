@@ -366,6 +366,19 @@ def test_a_run_killed_at_its_end_says_that_it_trained(trained, tmp_path):
     assert 'Going on after epoch 20' in done.out and 'nothing was trained' not in done.out
 
 
+def test_a_moved_run_goes_on_by_any_name_of_its_folder(trained, tmp_path):
+    "From another folder, by an absolute path, by a relative one, and by its own configuration."
+    shutil.copytree(trained[0] / 'run', tmp_path / 'there' / 'run')
+    moved, here = tmp_path / 'there' / 'run', tmp_path / 'here'
+    here.mkdir()
+    shutil.copy(moved / 'checkpoint_epoch_20.pt', moved / 'checkpoint_last.pt')
+    assert 'Going on after epoch 20' in run(f'{RESUME} {moved}', here).out
+    for line, cwd in (('aif_train_vae --config ../there/run/config.json', here), (f'{RESUME} .', moved)):
+        assert 'This run is finished' in run(line, cwd).out
+    assert list(here.iterdir()) == []
+    assert same_as_uninterrupted(moved.parent, trained)
+
+
 def test_a_run_folder_has_one_process_at_a_time(tmp_path):
     "The second of two trainings that share a new folder is refused; the first is not disturbed."
     long = f'{RESUME} run --epochs 3000'

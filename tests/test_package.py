@@ -10,16 +10,53 @@ import subprocess
 import sys
 
 import pytest
-from common import BIN, ROOT, TINY, hashes
+from common import BIN, FRESH, ROOT, TINY, hashes
+from IPython.core.inputtransformer2 import TransformerManager
 
+SCRIPTS = 'Scripts' if os.name == 'nt' else 'bin'  # where pip puts them under a target
 NOTEBOOKS = sorted((ROOT / 'nbs').glob('*.ipynb'))
+
+# What "Run All" does in Jupyter and VS Code: `python -c RUN_ALL notebook working_directory`.
+RUN_ALL = '''
+import sys
+import nbformat
+from nbclient import NotebookClient
+
+where = {'metadata': {'path': sys.argv[2]}}
+NotebookClient(nbformat.read(sys.argv[1], 4), timeout=None, kernel_name='python3', resources=where).execute()
+'''
+
+# Each command's small case, in an order in which the later ones find what the earlier ones wrote.
+GAMES = '--num_episodes 4 --max_steps 80'
+AGENT = '--rounds 2 --first_steps 300 --round_steps 100 --total_timesteps 3000 --max_steps 60 --num_envs 4'
+AGENT += ' --vae_epochs 1 --transition_epochs 2 --transition_epochs_later 1 --transition_steps 3'
+AGENT += ' --updates_first 4 --updates_later 4 --num_rollouts 4 --horizon 3 --num_simulations 3'
+SMALL_CASES = f'''
+aif_collect --env_name Pong {GAMES} --output_file episodes.npz
+aif_train_vae {TINY} --output_dir vae
+aif_eval_vae --model_path vae/best_model.pt --frame_size 32 {FRESH}
+aif_object_recall --pretrained breakout {GAMES} --per_episode 10 --probe_episodes 5
+aif_ablations --core_minutes 0.05
+aif_train_transition {GAMES} --hidden 8 --epochs 4 --steps 3 --outcome_epochs 1 --output_dir transition
+aif_eval_transition --model_path transition/best_model.pt {GAMES} --num_windows 50
+aif_train_agent {AGENT} --output_dir agent
+aif_play --model_path agent/agent.pt --max_steps 40 --num_simulations 5
+aif_calibrate --pretrained breakout --episodes 8 --max_steps 60 --outcome_epochs 1 --windows 200
+aif_compare --model_path agent/agent.pt --num_simulations 3 --episodes 2 --max_steps 40 --conditions random,habit,search
+aif_search_speed --num_envs 8 --num_simulations 5
+aif_rgm --what structure --seeds 1
+aif_rgm_atari --frames 640 --pieces 2 --length 16
+aif_rgm_versus --condition selected --updates 4 --model_epochs 1 --habit_updates 1 --games 1 --steps 24
+aif_speed --seconds 1 {GAMES}
+aif_reproduce --preset founding_quick
+'''
 
 
 @pytest.fixture(scope='module')
 def copy(tmp_path_factory):
     "A copy of what the package is built from."
     folder = tmp_path_factory.mktemp('copy')
-    for name in ('nbs', 'aif_atari'):
+    for name in ('nbs', 'aif_atari', 'results'):
         shutil.copytree(
             ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints', '_proc')
         )
@@ -92,38 +129,118 @@ def test_notebook_was_executed_and_tells_no_errors(path):
             assert outputs, f'was not executed:\n{source}'
 
 
-def test_wheel_works_on_its_own(copy, tmp_path):
-    "Built offline, installed elsewhere, it trains where none of the tools for developers can be imported."
-    wheels, target, stubs = (tmp_path / name for name in ('wheels', 'target', 'stubs'))
+@pytest.fixture(scope='module')
+def installed(copy, tmp_path_factory):
+    "The wheel, built offline and installed elsewhere: its folder, and an environment without the developers' tools."
+    wheels, target, stubs = (tmp_path_factory.mktemp(name) for name in ('wheels', 'target', 'stubs'))
     pip = (sys.executable, '-m', 'pip', '--disable-pip-version-check')
     call(*pip, 'wheel', '--no-deps', '--no-build-isolation', '--no-index', '-w', wheels, '.', cwd=copy)
-    call(*pip, 'install', '--no-deps', '--no-index', '--target', target, *wheels.glob('*.whl'), cwd=tmp_path)
-    stubs.mkdir()
+    call(*pip, 'install', '--no-deps', '--no-index', '--target', target, *wheels.glob('*.whl'), cwd=wheels)
     for name in ('nbdev', 'execnb', 'pytest', 'hypothesis'):
         (stubs / f'{name}.py').write_text(f'raise ImportError("{name} is for developers")', encoding='utf-8')
-    env = dict(PYTHONPATH=f'{stubs}{os.pathsep}{target}')
-    modules = ['aif_atari'] + [f'aif_atari.{p.stem}' for p in (ROOT / 'aif_atari').glob('[a-z]*.py')]
-    assert str(target) in call(
-        sys.executable, '-c', f'import {", ".join(modules)}; print(aif_atari.__file__)', cwd=tmp_path, **env
+    return target, dict(
+        PYTHONPATH=f'{stubs}{os.pathsep}{target}', PATH=f'{target / SCRIPTS}{os.pathsep}{os.environ["PATH"]}'
     )
-    scripts = next(target.glob('*/aif_play*')).parent
+
+
+def test_wheel_works_on_its_own(installed, tmp_path):
+    "It trains where none of the tools for developers can be imported; what it measures names no commit of others."
+    target, env = installed
+    modules = ['aif_atari'] + [f'aif_atari.{p.stem}' for p in (ROOT / 'aif_atari').glob('[a-z]*.py')]
+    imports = f'import sys; sys.modules["fastcore"] = None; import {", ".join(modules)}; print(aif_atari.__file__)'
+    assert str(target) in call(sys.executable, '-c', imports, cwd=tmp_path, **env)
     weights = target / 'aif_atari' / 'weights'
     assert sum(f.stat().st_size for f in weights.iterdir()) <= 10e6
     names = '(load_pretrained(name).settings.collect.env_name for name in ("breakout", "pong"))'
     shipped = f'from aif_atari.train import load_pretrained; print(*{names})'
     assert 'Breakout Pong' in call(sys.executable, '-c', shipped, cwd=tmp_path, **env)
-    assert 'mean return' in call(
-        scripts / 'aif_play',
-        '--pretrained',
-        'breakout',
-        '--max_steps',
-        '40',
-        '--num_simulations',
-        '5',
-        cwd=tmp_path,
-        **env,
-    )
+    play = 'aif_play --pretrained breakout --max_steps 40 --num_simulations 5'
+    assert 'mean return' in call(target / SCRIPTS / 'aif_play', *play.split()[1:], cwd=tmp_path, **env)
     assert (tmp_path / 'outputs' / 'play' / 'play.gif').stat().st_size > 1000
-    assert 'Done: run/best_model.pt' in call(
-        scripts / 'aif_train_vae', *TINY.split(), '--epochs', '1', '--output_dir', 'run', cwd=tmp_path, **env
-    )
+    train = f'{TINY} --epochs 1 --output_dir run'
+    said = call(target / SCRIPTS / 'aif_train_vae', *train.split(), cwd=tmp_path, **env)
+    assert 'Done: run/best_model.pt' in said
+
+
+def test_a_wheel_in_a_repository_of_others_names_its_version_and_no_commit(installed, tmp_path):
+    "Not even where that repository keeps its environment, with the package, under version control."
+    target, env = installed
+    shutil.copytree(target, tmp_path / 'env')
+    git = ('git', '-c', 'user.name=a', '-c', 'user.email=a@b')
+    for args in (['init', '-q'], ['add', '-f', 'env/aif_atari'], ['commit', '-qm', 'theirs']):
+        call(*git, *args, cwd=tmp_path)
+    code = 'from aif_atari.core import provenance; p = provenance(); print(p["commit"], p["versions"]["aif_atari"])'
+    env = env | dict(PYTHONPATH=str(tmp_path / 'env'))
+    version = re.search(r'^version = (.*)', (ROOT / 'settings.ini').read_text(encoding='utf-8'), re.M)[1]
+    assert call(sys.executable, '-c', code, cwd=tmp_path, **env).split() == ['None', version]
+
+
+def first_code(path):
+    "The source of a notebook's first code cell."
+    cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+    return next(''.join(c['source']) for c in cells if c['cell_type'] == 'code')
+
+
+class Shell:
+    "Stands for the IPython of a notebook."
+
+    def __init__(self, name):
+        self.name, self.called = name, []
+
+    def __str__(self):
+        return self.name
+
+    def run_line_magic(self, magic, line):
+        self.called.append(f'%{magic} {line}')
+
+
+def test_the_first_cell_installs_the_package_in_colab_and_nowhere_else():
+    sources = {first_code(path) for path in NOTEBOOKS}
+    assert len(sources) == 1, sources
+    code = TransformerManager().transform_cell(sources.pop())
+    colab, jupyter = Shell('<google.colab._shell.Shell object>'), Shell('<ipykernel.zmqshell object>')
+    for shell in (colab, jupyter):
+        exec(code, dict(get_ipython=lambda shell=shell: shell))
+    assert colab.called == ['%pip install -q git+https://github.com/yezune/aif_atari']
+    assert jupyter.called == []
+
+
+def run_all(path, installed, tmp_path):
+    "Run a downloaded notebook in a kernel that works in another folder. It leaves no file in either."
+    downloads, elsewhere = tmp_path / 'downloads', tmp_path / 'elsewhere'
+    for folder in (downloads, elsewhere):
+        folder.mkdir()
+    shutil.copy(path, downloads)
+    call(sys.executable, '-c', RUN_ALL, downloads / path.name, elsewhere, cwd=tmp_path, **installed[1])
+    assert [p.name for p in downloads.iterdir()] == [path.name]
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize('name', ['core', '04d_expected_free_energy'])
+def test_a_downloaded_chapter_runs_anywhere(name, installed, tmp_path):
+    run_all(ROOT / 'nbs' / f'{name}.ipynb', installed, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_downloaded_chapter_runs_anywhere(path, installed, tmp_path):
+    run_all(path, installed, tmp_path)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_wheel_works(installed, tmp_path):
+    lines = SMALL_CASES.strip().splitlines()
+    assert {line.split()[0] for line in lines} == {p.stem for p in (installed[0] / SCRIPTS).glob('aif_*')}
+    for line in lines:
+        name, *args = line.split()
+        call(installed[0] / SCRIPTS / name, *args, cwd=tmp_path, **installed[1])
+
+
+@pytest.mark.slow
+def test_the_full_run_passes_its_bar(tmp_path):
+    "Most of an hour."
+    call(BIN / 'aif_reproduce', '--preset', 'full', '--seeds', '42', '--results_dir', 'results', cwd=tmp_path)
+    run = json.loads((tmp_path / 'results' / 'vae_full.json').read_text(encoding='utf-8'))['runs']['42']
+    assert run['results']['VAE']['psnr'] >= 43
+    assert run['results']['VAE']['within_tolerance'] >= 0.999
+    assert run['minutes'] <= 60

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import patch
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -74,9 +75,8 @@ def stale(root):
     out = []
     if (root / 'README.md').read_text(encoding='utf-8') != readme_text(root):
         out.append('README.md is not what nbs/index.ipynb says: run python tools/readme.py')
-    shell, folder = CaptureShell(), os.getcwd()
-    os.chdir(root / 'nbs')
-    try:
+    shell = CaptureShell()
+    with patch('aif_atari.core.results_folder', return_value=root / 'results'):
         pages = [
             (name, cell) for name in ('index', 'results') for cell in read_nb(root / 'nbs' / f'{name}.ipynb').cells
         ]
@@ -92,8 +92,6 @@ def stale(root):
             if new != [''.join(o['data']['text/markdown']) for o in cell.outputs]:
                 how = f'run python tools/execute.py nbs/{name}.ipynb'
                 out.append(f'a table of nbs/{name}.ipynb is not what results/ say: {how}\n{cell.source[:200]}')
-    finally:
-        os.chdir(folder)
     return out
 
 

@@ -22,12 +22,7 @@ def is_skipped(
 ):
     "Whether a cell is not run."
     flags = getattr(cell, 'directives_', None) or {}
-    return (
-        cell.cell_type != 'code'
-        or 'nbdev_export(' in cell.source
-        or flags.get('eval:') == ['false']
-        or ('slow' in flags and not slow)
-    )
+    return cell.cell_type != 'code' or flags.get('eval:') == ['false'] or ('slow' in flags and not slow)
 
 
 def run(

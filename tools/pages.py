@@ -133,7 +133,7 @@ def bar(chapter, book):
         *([f'Runs in about {time} on a laptop'] if time else []),
         f'{"needs" if time else "Needs"} {needed(chapter, book)}',
         f'<a href="notebooks/{chapter.name}" download>download the notebook</a>',
-        f'[open in Colab]({colab}) ([first cell](guides.html#open-a-chapter-in-colab))',
+        f'[open in Colab]({colab})',
     ]
     return '::: {.chapter-bar}\n' + ' · '.join(parts) + '\n:::'
 

@@ -10,9 +10,11 @@ SITE = 'https://yezune.github.io/aif_atari'
 
 
 def cell_text(cell):
-    "A cell as Markdown: prose as it is, code in a fence unless `#| echo: false`, then its outputs."
+    "A cell as Markdown: prose as it is, code in a fence unless `#| echo: false`, then its outputs; `#| hide`: nothing."
     if cell.cell_type != 'code':
         return cell.source
+    if re.search(r'^#\|\s*hide', cell.source, re.M):
+        return ''
     source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     parts = [] if re.search(r'^#\|\s*echo:\s*false', cell.source, re.M) else [f'```python\n{source}\n```']
     for out in cell.outputs:
