@@ -54,14 +54,16 @@ class ImaginationEnv:
         self.repeat, self.discount = repeat, discount
         self.generator = torch.Generator().manual_seed(seed)
 
-    def info_gains(
+    def terms(
         self,
         mu: torch.Tensor,  # (M, B, Z) predicted means, one for each ensemble member
         lv: torch.Tensor,  # (M, B, Z) their log-variances
         logits: torch.Tensor,  # (M, B, 2) of reward and loss
     ) -> dict[str, torch.Tensor]:  # (B,) nats each; a term without weight is left out
-        "The information gains of one step."
-        c, out = self.prefer, {}
+        "The terms of G of one step."
+        c = self.prefer
+        wanted = c.reward_preference, c.loss_preference
+        out = dict(neg_expected_utility=deep_neg_expected_utility(logits, wanted))
         if c.state_info_gain:
             out['state_info_gain'] = deep_state_info_gain(lv, self.lv_q)
         if c.param_info_gain:
@@ -76,15 +78,9 @@ class ImaginationEnv:
         a: torch.Tensor,  # (B,) actions
     ) -> ImaginedStep:
         "Imagine one step."
-        (z, h), c = state, self.prefer
-        h, *features = self.model.remember(z, a, h)
-        if c.state_info_gain or c.param_info_gain:
-            mu, lv, logits = self.model.predict(z, *features)
-            z, gains = mu.mean(0), self.info_gains(mu, lv, logits)
-        else:
-            (z, logits), gains = self.model.predict_mean(z, *features), {}
-        utility = deep_neg_expected_utility(logits, (c.reward_preference, c.loss_preference))
-        return ImaginedStep((z, h), dict(neg_expected_utility=utility) | gains, logits.sigmoid().mean(0))
+        z, h = state
+        h, mu, lv, logits = self.model(z, a, h)
+        return ImaginedStep((mu.mean(0), h), self.terms(mu, lv, logits), logits.sigmoid().mean(0))
 
     def imagine(
         self,

@@ -118,7 +118,6 @@ class TransitionStep(nn.Module):
     centre: torch.Tensor  # (Z,) mean of each latent
     scale: torch.Tensor  # (Z,) standard deviation of each latent, or of its channel
     weight: torch.Tensor  # (Z,) of each latent's error in the loss
-    one_hot: torch.Tensor  # (A, A) the code of each action
 
     def __init__(self, cfg: TransitionConfig):
         super().__init__()
@@ -133,12 +132,11 @@ class TransitionStep(nn.Module):
         self.register_buffer('centre', torch.zeros(cfg.z_dim))
         self.register_buffer('scale', torch.ones(cfg.z_dim))
         self.register_buffer('weight', torch.ones(cfg.z_dim), persistent=False)
-        self.register_buffer('one_hot', torch.eye(cfg.num_actions), persistent=False)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def remember(self, z, a, h):
         "Update the memory from z (B, Z) and a (B,) int64 -> h', features, pooled features."
-        return self.body((z - self.centre) / self.scale, self.one_hot[a], h)
+        return self.body((z - self.centre) / self.scale, F.one_hot(a, self.cfg.num_actions).float(), h)
 
     def predict(self, z, f, pooled):
         "Means (M, B, Z), log-variances (M, B, Z) and logits of the outcomes (M, B, 2): all members at once."
@@ -151,18 +149,6 @@ class TransitionStep(nn.Module):
             lv.clamp(-8, 4) + 2 * self.scale.log(),
             self.outcomes(pooled).float().view(len(z), -1, 2).transpose(0, 1),
         )
-
-    def predict_mean(self, z, f, pooled):
-        """The members' mean prediction (B, Z) and the logits of the outcomes (M, B, 2), as `predict` gives them.
-
-        The last layer of the heads is linear: averaging its weights averages the predictions, for less work.
-        """
-        first, second = zip(*((head[0], head[2]) for head in cast(Any, self.heads)))
-        n, M = self.body.outputs // 2, len(second)
-        x = F.linear(f, torch.cat([l.weight for l in first]).flatten(1), torch.cat([l.bias for l in first])).relu()
-        mean = torch.cat([l.weight[:n] for l in second], 1).flatten(1) / M
-        delta = F.linear(x, mean, torch.stack([l.bias[:n] for l in second]).mean(0)).float().movedim(-1, 1).flatten(1)
-        return z + delta * self.scale, self.outcomes(pooled).float().view(len(z), M, 2).transpose(0, 1)
 
     def forward(self, z, a, h):
         "z (B, Z), a (B,) int64, memory h -> h', means, log-variances (M, B, Z), outcome logits (M, B, 2)."
