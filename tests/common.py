@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
