@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from .checkpoints import export_weights, open_result, pretrained_path
+from .checkpoints import export_weights, open_result, pretrained_path, weights_hash
 from .cli import command
 from .config import Count, Natural, Seed, check_bounds
 from .core import check, check_folder, file_hash, write_bytes, write_text
@@ -227,14 +227,14 @@ def evaluate_transition(
     run = model.settings
     vae = load_vae(cfg.vae_path or resolve_vae_path(run))
     fresh = cfg.seed not in (run.collect.seed, vae.settings.collect.seed)
-    advice = 'choose another --seed, so that the games are fresh'
-    check(fresh, f'The model was trained on the episodes of seed {cfg.seed}; {advice}.')
+    check(fresh, f'The model was trained on the episodes of seed {cfg.seed}; choose another --seed for fresh games.')
     folder = cfg.output_dir or (str(path.parent / 'evaluation') if cfg.model_path else '')
     check_max_steps(cfg.max_steps, run.transition.warmup_frames + max(STEPS))
     if cfg.export_dir:
         check_folder(cfg.export_dir)
     game, scripted = find_game(run.collect.env_name)[1], '_scripted' * (cfg.player == 'scripted')
-    name, models = f'{game}_{run.transition.kind}_{run.train.seed}{scripted}.json', dict(sha256=file_hash(path))
+    name = f'{game}_{run.transition.kind}_{run.train.seed}{scripted}.json'
+    models = dict(sha256=file_hash(path), vae_sha256=weights_hash(vae))
     with (
         open_result(folder, 'imagination.json', cfg, *EVALUATION_FILES, **models) as own,
         open_result(cfg.results_dir, name, cfg, **models) as shared,
