@@ -69,15 +69,17 @@ def contents(folder):
     return {str(p.relative_to(folder)): content(p) for p in files}
 
 
-def phase(folder):
+def phase(folder, pid):
     "What a killed process was doing, as its folder tells."
     names = [p.name for p in folder.rglob('*')]
+    notes = [p.read_text(encoding='utf-8') for p in folder.glob('*.lock')]
+    if not any(note.startswith(f'process {pid} ') for note in notes):
+        return 'beginning'  # imports and settings
     if any(name.endswith('.tmp') for name in names):
         return 'writing'
-    if not any(name.endswith('.lock') for name in names):
-        return 'beginning'
-    trained = any(name.endswith('.pt') or name == 'config.json' for name in names)
-    return 'training' if trained or any(folder.glob('*.json')) else 'playing'
+    rounds = sorted(folder.glob('round_*'))
+    played = (rounds[-1] / 'report.json').exists() if rounds else 'episodes.npz' in names
+    return 'training' if played else 'playing'
 
 
 def still_runs(process, seconds):
@@ -135,11 +137,11 @@ def kill_often(name, whole, folder, kills):
         process = start(LINES[name], here, installed=installed)
         if still_runs(process, rng.uniform(0, seconds + 3 * installed)):
             process.send_signal(signal.SIGKILL)
-            assert finish(process).code == -signal.SIGKILL
-            phases[phase(here / 'run')] += 1
+        done = finish(process)
+        if done.code == -signal.SIGKILL:
+            phases[phase(here / 'run', process.pid)] += 1
             contents(here / 'run')
         else:
-            done = finish(process)
             assert done.code == 0, done
             goes_on(LINES[name], here, expected)
             here = begin(folder, origin)
