@@ -18,10 +18,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from .checkpoints import export_weights, use_bfloat16
+from .checkpoints import export_weights, open_result, use_bfloat16
 from .cli import command
 from .config import OneOf, Positive, Seed, check_bounds, from_dict, make_config
-from .core import check_folder, file_hash, one_of, provenance, read_json, write_json
+from .core import check, check_folder, claim, file_hash, one_of, provenance, read_json, write_json
 from .environments import CollectConfig, find_game
 from .episodes import load_episodes
 from .object_labels import SCRIPTS, labels_of, play_with_labels
@@ -157,12 +157,17 @@ def _quick_recall(vae, eps):
 def _train_variant(run, file, fresh, core_minutes):
     "Train, resume if a run is there, and record the curve of recall in `file`; -> VAE, log, training games, curve."
     folder = check_folder(run.output_dir)
-    eps, stored = episodes_of(folder, run.collect), folder / 'config.json'
+    stored, curve = folder / 'config.json', dict(core_minutes=core_minutes, rows=[])
+    if file.exists():
+        curve |= read_json(file)
+    spent, advice = curve['core_minutes'], 'choose another output_dir or repeat it'
+    check(spent == core_minutes, f'{folder} holds a run of {spent} core_minutes, not {core_minutes}; {advice}.')
+    eps = episodes_of(folder, run.collect)
     if stored.exists():
         run.train.epochs = from_dict(TrainVAEConfig, read_json(stored, 'run configuration')).train.epochs
     else:
         run.train.epochs = epochs_within(run, round(0.9 * eps.num_frames), core_minutes)
-    curve, epochs = read_json(file) if file.exists() else dict(rows=[]), run.train.epochs
+    epochs = run.train.epochs
 
     def on_epoch(vae, log):
         if len(log) == 1 or len(log) % max(1, epochs // 12) == 0 or len(log) == epochs:
@@ -182,7 +187,8 @@ def train_cell(
     run = variant_config(cfg)
     folder = check_folder(run.output_dir)
     games = games_for(cfg.env_name, check_folder(cfg.output_dir))
-    vae, log, eps, curve = _train_variant(run, folder / 'curve.json', games['fresh'], cfg.core_minutes)
+    with claim(folder):
+        vae, log, eps, curve = _train_variant(run, folder / 'curve.json', games['fresh'], cfg.core_minutes)
     reconstruct = reconstructor(vae)
     return dict(
         variant=cfg.variant,
@@ -223,11 +229,9 @@ def run_ablation(
     "Train one variant of the VAE within a budget of computing time, and measure its object recall."
     check_bounds(cfg)
     game = one_of(find_game(cfg.env_name)[1], list(SCRIPTS), 'game with labels and a scripted player')
-    if cfg.results_dir:
-        check_folder(cfg.results_dir)
-    cell = train_cell(cfg)
-    if cfg.results_dir:
-        write_json(Path(cfg.results_dir) / f'{game}_{cfg.variant}_{cfg.seed}.json', cell)
+    with open_result(cfg.results_dir, f'{game}_{cfg.variant}_{cfg.seed}.json', cfg) as result:
+        cell = train_cell(cfg)
+        result.write(cell)
     if cfg.export_dir:
         export_weights(Path(cell['settings']['output_dir']) / 'final_model.pt', game, 'VAE', cfg.export_dir)
     print(cell_table(cell))

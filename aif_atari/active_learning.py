@@ -31,8 +31,15 @@ from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes,
 from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
 from .policy_imagination import train_policy_in_imagination
 from .policy_replay import DuelingQNetwork, train_q_from_replay
-from .train import FrameData, fit, load_vae, production_vae_config
-from .train_transition import TrainTransitionConfig, keep_transition, load_transition, resolve_vae_path
+from .train import FrameData, TrainConfig, fit, load_vae, production_vae_config
+from aif_atari.train_transition import (
+    TrainTransitionConfig,
+    check_lengths,
+    check_max_steps,
+    keep_transition,
+    load_transition,
+    resolve_vae_path,
+)
 from .transition import TransitionModel
 from .vae import VAE, check_vae, free_energy, start_from
 
@@ -124,11 +131,8 @@ def transition_run(
 ) -> TrainTransitionConfig:
     "The settings that train the transition model in a round."
     schedule = cfg.schedule
-    settings = dict(
-        env_name=cfg.collect.env_name,
-        seed=cfg.seed,
-        epochs=epochs,
-        lr=lr,
+    own = dict(env_name=cfg.collect.env_name, seed=cfg.seed, epochs=epochs, lr=lr)
+    settings = own | dict(
         batch_size=schedule.transition_batch_size,
         steps=schedule.transition_steps,
         length=schedule.transition_horizon + cfg.transition.warmup_frames,
@@ -198,11 +202,13 @@ def load_initial_model(
     run = model.settings
     kind = run.transition.kind
     check(kind == 'grid', f'An agent begins with a model of the kind grid, not {kind}.')
+    asked, own, default = cfg.collect.env_name, run.collect.env_name, TrainAgentConfig().collect.env_name
+    check(asked in (own, default), f'{own} is the game of the model that the agent begins with, not {asked}.')
+    print(f'The game is {own}, that of the model to begin with.')
     game = ('env_name', 'frame_size', 'frame_skip', 'sticky', 'full_actions', 'actions', 'settle')
     sizes = ('latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
     taken = {k: getattr(run.collect, k) for k in game} | {k: getattr(run.transition, k) for k in sizes}
-    models = load_vae(resolve_vae_path(run)), model
-    return make_config(TrainAgentConfig, taken, cfg, seed=run.train.seed), models
+    return make_config(TrainAgentConfig, taken, cfg, seed=run.train.seed), (load_vae(resolve_vae_path(run)), model)
 
 
 def check_train_agent(
@@ -219,12 +225,12 @@ def check_train_agent(
     check(vae.frame_size == cfg.collect.frame_size, 'The games and the VAE need the same frame_size.')
     alike = (vae.latent_dim, vae.latent_grid) == (model.latent_dim, model.latent_grid)
     check(alike, 'The VAE and the transition model need the same latent_dim and latent_grid.')
+    check_max_steps(cfg.collect.max_steps, schedule.transition_horizon + model.warmup_frames)
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
     advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
     check(cfg.learn_from == 'imagination' or cfg.act.repeat == 1, advice)
-    first = f'first_steps ({schedule.first_steps})'
-    enough = schedule.total_timesteps > schedule.first_steps
-    check(enough, f'total_timesteps must be more than {first}, not {schedule.total_timesteps}.')
+    first, total = schedule.first_steps, schedule.total_timesteps
+    check(total > first, f'total_timesteps must be more than first_steps ({first}), not {total}.')
 
 # %% ../nbs/05d_active_learning.ipynb #39b86d5d
 def play_round(
@@ -266,8 +272,7 @@ def replay_training_play(
     eps = play(game, limit=limit)
     last = eps.starts + eps.lengths - 2
     whole = len(eps) == game.num_episodes and not eps.truncated[last][eps.lengths <= game.max_steps].any()
-    advice = 'raise total_timesteps'
-    check(whole, f'The play that the model was trained on takes more than {limit} steps; {advice}.')
+    check(whole, f'The play that the model was trained on takes more than {limit} steps; raise total_timesteps.')
     return Play(eps, np.full((eps.num_frames, len(eps.action_names)), np.nan))
 
 
@@ -278,14 +283,8 @@ def report_of(
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play
 ) -> dict:
     "A round's steps and returns, and the measures of the agent of the round before on this play."
-    report = dict(
-        round=k,
-        steps=int((eps.lengths - 1).sum()),
-        steps_made=eps.steps_made,
-        episodes=len(eps),
-        cut=int(eps.truncated.sum()),
-        returns=eps.returns.tolist(),
-    )
+    report = dict(round=k, steps=int((eps.lengths - 1).sum()), steps_made=eps.steps_made, episodes=len(eps))
+    report |= dict(cut=int(eps.truncated.sum()), returns=eps.returns.tolist())
     if agent is None or evaluate is None:
         return report
     facts = evaluate(agent, eps)
@@ -310,6 +309,9 @@ def train_models(
         (vae, model), vae_epochs, model_epochs = initial_models, 0, 0
     else:
         vae, model, vae_epochs, model_epochs = None, None, schedule.vae_epochs, schedule.transition_epochs
+    if agent is None:
+        sides = (rounds[0].subset(ids) for ids in split_rounds(rounds, TrainConfig().val_split, cfg.seed))
+        check_lengths(sides, schedule.transition_horizon + cfg.transition.warmup_frames)
     if vae_epochs:
         vae = train_vae_round(cfg, rounds, folder, vae_epochs, vae)
     assert vae is not None  # the first round trains one, or is given one
@@ -337,13 +339,11 @@ def train_round(
     "Train VAE, transition model, habit and critic, or load the agent if the folder has one."
     if agent_file(folder).exists():
         return load_agent(agent_file(folder))
-    new, beliefs = train_models(
-        cfg, folder, rounds, agent, initial_models, {} if belief_cache is None else belief_cache
-    )
+    cache = {} if belief_cache is None else belief_cache
+    new, beliefs = train_models(cfg, folder, rounds, agent, initial_models, cache)
     new.to(find_device(cfg.device))
-    earlier = np.full(
-        (len(beliefs.mu) - len(visits), visits.shape[1]), np.nan
-    )  # only the last round's visits are a target
+    # only the last round's visits are a target
+    earlier = np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)
     if cfg.learn_from == 'replay':
         updates = round(cfg.replay.replay_ratio * len(visits))
     else:

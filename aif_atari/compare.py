@@ -36,7 +36,7 @@ from aif_atari.agent import (
 from .checkpoints import export_weights, find_device, weights_hash
 from .cli import command
 from .config import Bounds, Count, Seed, check_bounds, from_dict, make_config, part
-from .core import check, claim, one_of, provenance, read_json, write_json
+from .core import check, check_folder, claim, one_of, provenance, read_json, write_json
 from .data import ConstantPolicy, RandomPolicy, play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
@@ -44,6 +44,7 @@ from .expected_free_energy import INFORMATION_WEIGHTS
 from .imagination import TOWARDS
 from .lost_lives import lost_lives
 from .mcts_agent import AgentConfig, MCTSAgent, VisitRecorder
+from .object_labels import can_be_replayed
 from .plotting import COLOURS, figure_style
 from .renamed import read_result
 from .stats import Interval, bootstrap, interval_text, plot_seeds, seed_interval
@@ -258,6 +259,8 @@ def compare_agents(
     "Play all conditions and write each one's returns as it ends. For the habit, also analyse the lives it lost."
     check_bounds(cfg)
     path = resolve_agent_path(cfg)
+    if cfg.export_dir:
+        check_folder(cfg.export_dir)
     agent = load_agent(path, find_device(cfg.device))
     act = acting_config(agent, cfg.act)
     at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
@@ -274,7 +277,8 @@ def compare_agents(
                 by_habit = eps if condition == 'habit' else by_habit
                 write_json(file, out | provenance())
             print(condition_line(condition, out['conditions'][condition]), flush=True)
-        if 'habit' in out['conditions'] and 'near' not in out.get('lost_lives', {}) and name in TOWARDS:
+        known = 'near' in out.get('lost_lives', {}) or name not in TOWARDS or not can_be_replayed(game)
+        if 'habit' in out['conditions'] and not known:
             eps = with_ram(by_habit or play(game, make_policy('habit', agent, act, cfg.seed)))
             out['lost_lives'] = lost_lives(agent.cpu(), eps)
             write_json(file, out | provenance())

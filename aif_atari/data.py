@@ -21,18 +21,19 @@ from tqdm.auto import tqdm
 
 from .cli import command
 from .config import from_dict, part
-from .core import check, check_folder
+from .core import check, claim
 from aif_atari.environments import (
     CollectConfig,
     Games,
     GamesStep,
+    check_actions,
     check_collect,
     chosen_actions,
     find_game,
     open_games,
     settle_steps,
 )
-from .episodes import ROW_DTYPES, Episodes
+from .episodes import ROW_DTYPES, Episodes, load_episodes
 from .plotting import png_bytes
 
 # %% ../nbs/00_data.ipynb #ad351673
@@ -252,7 +253,7 @@ class _Session:
         policy: Callable[[np.ndarray], ArrayLike],
     ) -> np.ndarray:  # (n,) indices of actions
         "The actions of this step: the policy's, but for fire at a new life and no-op before a game's first frame."
-        actions = np.asarray(policy(self.frames))
+        actions = check_actions(policy(self.frames), len(self.frames), len(self.games.action_names))
         if self.fire is not None:
             actions = np.where(self.new_life, self.fire, actions)
         return np.where(self.t < self.slots.begun, 0, actions)
@@ -435,9 +436,14 @@ def aif_collect(
     check_collect(cfg.collect)
     find_game(cfg.collect.env_name)
     check(cfg.output_file, 'The name of the output_file is empty.')
-    check_folder(Path(cfg.output_file).parent)
-    eps = play(cfg.collect)
     if cfg.ram:
-        eps = with_ram(eps)
-    eps.save(cfg.output_file)
+        _emulator(cfg.collect, 0)  # refuses what can't be replayed
+    with claim(cfg.output_file, is_file=True) as file:
+        old = load_episodes(file) if file.exists() else None
+        same = old is None or (old.config == asdict(cfg.collect) and cfg.ram >= (old.ram is not None))
+        check(same, f'{file} holds episodes played with other settings; choose another output_file.')
+        eps = play(cfg.collect)
+        if cfg.ram:
+            eps = with_ram(eps)
+        eps.save(file)
     print(f'{eps}, mean return {eps.returns.mean():.2f}: stored in {cfg.output_file}')

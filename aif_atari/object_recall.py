@@ -19,9 +19,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .checkpoints import open_result, own_game, weights_hash
 from .cli import command
 from .config import BaseSeed, Count, Natural, check_bounds
-from .core import check, check_folder, provenance, write_json, write_text
+from .core import check, write_text
 from .environments import CollectConfig
 from .episodes import Episodes, to_float
 from .object_labels import ObjectLabel, labels_of, play_with_labels, positions
@@ -381,8 +382,6 @@ def check_object_recall(
     check(one, 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.')
     enough = cfg.probe_episodes == 0 or cfg.probe_episodes >= 5
     check(enough, f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.')
-    if cfg.output_dir:
-        check_folder(cfg.output_dir)
 
 
 def evaluate_objects(
@@ -391,16 +390,19 @@ def evaluate_objects(
     "Measure a VAE: is each object reconstructed where it is and nowhere else, and does the latent give its position?"
     check_object_recall(cfg)
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
-    env_name = cfg.env_name or vae.settings.collect.env_name
+    env_name = own_game(cfg.env_name, vae.settings.collect.env_name)
     game = CollectConfig(env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed)
     game = replace(game, frame_size=vae.cfg.frame_size)
-    eps, probe_eps = play_with_labels(game, cfg.player), None
-    if cfg.probe_episodes and labels_of(env_name):
-        probe_eps = play_with_labels(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed + 1_000_000))
-    results = measure_objects(vae, eps, probe_eps, cfg.per_episode)
-    if cfg.output_dir:
-        write_text(Path(cfg.output_dir) / 'sight.txt', recall_table(results) + '\n')
-        write_json(Path(cfg.output_dir) / 'sight.json', dict(settings=asdict(cfg), results=results, **provenance()))
+    models = dict(game=env_name, weights_sha256=weights_hash(vae))
+    with open_result(cfg.output_dir, 'sight.json', cfg, 'sight.txt', **models) as result:
+        eps, probe_eps = play_with_labels(game, cfg.player), None
+        if cfg.probe_episodes and labels_of(env_name):
+            probe_eps = play_with_labels(replace(game, num_episodes=cfg.probe_episodes, seed=cfg.seed + 1_000_000))
+        results = measure_objects(vae, eps, probe_eps, cfg.per_episode)
+        result.make_room()
+        if cfg.output_dir:
+            write_text(Path(cfg.output_dir) / 'sight.txt', recall_table(results) + '\n')
+        result.write(dict(settings=asdict(cfg), results=results))
     print(recall_table(results))
     return results
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CHOSEN_BY', 'TERM_TITLES', 'NOT_IMAGINED', 'aif_play', 'PlayConfig', 'DecisionRecorder', 'PlayPictures',
-           'decode_frames', 'imagined_before', 'play_pictures', 'draw_play', 'play_games']
+           'decode_frames', 'imagined_before', 'play_pictures', 'draw_play', 'play_games', 'play_recorded']
 
 # %% ../nbs/05g_play_animation.ipynb #b0b85908
 import time
@@ -17,13 +17,14 @@ import torch
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
 from .animation import compose_play
 from .beliefs import Beliefs, encode_episodes
+from .checkpoints import open_result
 from .cli import command
 from .config import Bounds, Count, Seed, check_bounds, part
-from .core import check_folder, file_hash, relative_paths, write_bytes, write_json
+from .core import check_folder, file_hash, relative_paths, write_bytes
 from .data import play
 from .episodes import Episodes, to_uint8
 from .explain import terms_of_actions
-from .mcts_agent import MCTSAgent
+from .mcts_agent import AgentConfig, MCTSAgent
 from .plotting import gif_bytes
 from .vae import VAE
 
@@ -176,8 +177,31 @@ def play_games(
     "Let a trained agent play: print the return of each game, and write an animation of the first."
     check_bounds(cfg)
     path = resolve_agent_path(cfg)
-    agent, folder = load_agent(path), check_folder(cfg.output_dir)
-    act, chosen_by = acting_config(agent, cfg.act), CHOSEN_BY[cfg.act.choose_by]
+    agent, folder, sha256 = load_agent(path), check_folder(cfg.output_dir), file_hash(path)
+    act = acting_config(agent, cfg.act)
+    with open_result(folder, 'play.json', cfg, 'play.gif', sha256=sha256) as result:
+        eps, recorder = play_recorded(cfg, agent, act)
+        pictures = play_pictures(agent, eps, recorder.log, chosen_by=CHOSEN_BY[act.choose_by])
+        gif = draw_play(pictures, eps.action_names, frames=cfg.gif_frames)
+        result.make_room()
+        write_bytes(folder / 'play.gif', gif)
+        about = dict(returns=eps.returns.tolist(), lengths=(eps.lengths - 1).tolist())
+        about |= dict(
+            config=relative_paths(asdict(cfg), folder), acting=asdict(act), sha256=sha256, first_game=recorder.log
+        )
+        result.write(about)
+    print(f'The first game, real | reconstructed | imagined 8 steps ago, is {folder / "play.gif"}.')
+    numbers = f'The numbers of each decision ({CHOSEN_BY[act.choose_by]}) and the terms of G'
+    print(f'{numbers} are in {folder / "play.json"}.')
+    return eps
+
+
+def play_recorded(
+    cfg: PlayConfig,
+    agent: Agent,
+    act: AgentConfig,  # how it acts
+) -> tuple[Episodes, DecisionRecorder]:
+    "Play the games, with a record of the first one's decisions, and print the returns."
     recorder, start = DecisionRecorder(agent.mcts_agent(act, cfg.seed)), time.perf_counter()
     protocol = dict(num_episodes=cfg.episodes, max_steps=cfg.max_steps, num_envs=min(8, cfg.episodes))
     eps = play(training_game(agent, seed=cfg.seed, **protocol), recorder)
@@ -186,16 +210,7 @@ def play_games(
         print(f'game {i + 1}: return {r:g} in {n - 1} steps')
     plural = 's' * (len(eps) > 1)
     print(f'mean return {eps.returns.mean():.1f} over {len(eps)} game{plural}; {ms:.1f} ms a step')
-    pictures = play_pictures(agent, eps, recorder.log, chosen_by=chosen_by)
-    write_bytes(folder / 'play.gif', draw_play(pictures, eps.action_names, frames=cfg.gif_frames))
-    about = dict(returns=eps.returns.tolist(), lengths=(eps.lengths - 1).tolist())
-    about |= dict(
-        config=relative_paths(asdict(cfg), folder), acting=asdict(act), sha256=file_hash(path), first_game=recorder.log
-    )
-    write_json(folder / 'play.json', about)
-    print(f'The first game, real | reconstructed | imagined 8 steps ago, is {folder / "play.gif"}.')
-    print(f'The numbers of each decision ({chosen_by}) and the terms of G are in {folder / "play.json"}.')
-    return eps
+    return eps, recorder
 
 
 aif_play = command(PlayConfig, 'aif_play')(play_games)

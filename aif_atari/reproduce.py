@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from .checkpoints import find_device, pretrained_path
+from .checkpoints import find_device, open_result, pretrained_path
 from .cli import command
 from .config import OneOf, check_bounds, make_config
 from aif_atari.core import (
@@ -32,7 +32,6 @@ from aif_atari.core import (
     read_json,
     relative_paths,
     to_json,
-    write_json,
     write_text,
 )
 from .data import play
@@ -276,6 +275,8 @@ The run folder is <code>{html.escape(folder.name)}</code>.</p></html>""",
 # %% ../nbs/reproduce.ipynb #d48cb2ad
 def check_seeds(seeds):
     check(re.fullmatch(r'[0-9]{1,18}(,[0-9]{1,18})*', seeds), f'seeds should look like 42 or 42,43, not {seeds!r}.')
+    fresh = EvalVAEConfig().collect.seed
+    check(str(fresh) not in seeds.split(','), f'{fresh} is the seed of the games to measure on; choose other seeds.')
 
 
 def reproduce_figure(cfg) -> dict:
@@ -299,25 +300,21 @@ def reproduce(cfg):
     find_device(cfg.device)
     check_seeds(cfg.seeds)
     out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
-    if cfg.results_dir:
-        check_folder(cfg.results_dir)
-    for seed in cfg.seeds.split(','):
-        print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
-        own = dict(env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out / f'seed_{seed}'))
-        runs[seed] = run_seed(make_config(TrainVAEConfig, own, PRESETS[cfg.preset]()))
-    write_report(out / 'report.html', cfg.preset, cfg.env_name, runs, agent_plays(cfg.env_name, out / 'agent'))
-    if cfg.results_dir:
+    with (
+        open_result(out, 'report.json', cfg, 'report.html') as here,
+        open_result(cfg.results_dir, f'vae_{cfg.preset}.json', cfg) as shared,
+    ):
+        for seed in cfg.seeds.split(','):
+            print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
+            own = dict(env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out / f'seed_{seed}'))
+            runs[seed] = run_seed(make_config(TrainVAEConfig, own, PRESETS[cfg.preset]()))
+        played = agent_plays(cfg.env_name, out / 'agent')
+        here.make_room()
+        write_report(out / 'report.html', cfg.preset, cfg.env_name, runs, played)
         kept = {s: {k: v for k, v in r.items() if k != 'folder'} for s, r in runs.items()}
-        write_json(
-            Path(cfg.results_dir) / f'vae_{cfg.preset}.json',
-            dict(
-                env_name=cfg.env_name,
-                settings=asdict(PRESETS[cfg.preset]()),
-                founding=FOUNDING,
-                runs=kept,
-                **provenance(),
-            ),
-        )
+        about = dict(env_name=cfg.env_name, settings=asdict(PRESETS[cfg.preset]()), founding=FOUNDING)
+        for result in (here, shared):
+            result.write(about | dict(runs=kept))
     print(f'\nDone in {(time.perf_counter() - start) / 60:.1f} minutes. Open {out / "report.html"}')
     return runs
 

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['aif_rgm_atari', 'aif_rgm_versus', 'k_means', 'Codebook', 'recognise', 'forecast', 'simple_forecasts',
-           'forecast_counts', 'RGMAtariConfig', 'grow_and_foresee', 'run_rgm_atari', 'small_screens', 'ToyPixels',
-           'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses', 'run_versus']
+           'forecast_counts', 'RGMAtariConfig', 'grow_and_foresee', 'run_rgm_atari', 'sizes_of_atari', 'small_screens',
+           'ToyPixels', 'toy_play', 'selected_episodes', 'VersusConfig', 'deep_learner', 'hits_and_misses',
+           'run_versus', 'train_and_play']
 
 # %% ../nbs/06c_rgm_atari.ipynb #71693483
 import time
@@ -20,9 +21,10 @@ import torch
 from .active_learning import train_transition_round, train_vae_round
 from .agent import Agent, TrainAgentConfig
 from .beliefs import encode_episodes
+from .checkpoints import open_result, weights_hash
 from .cli import command
 from .config import MACHINE_LIMIT, BaseSeed, Bounds, Count, OneOf, check_bounds, make_config
-from .core import check, check_folder, provenance, write_json
+from .core import check, check_folder
 from .data import play
 from .environments import CollectConfig, GamesStep, area_weights, find_game
 from .episodes import Episodes, to_float
@@ -217,6 +219,17 @@ def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
     name = find_game(cfg.env_name)[1]
     vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
     check(vae.cfg.latent_grid > 0, f'The VAE of {name} has no latent grid to cluster.')
+    with open_result(folder, f'rgm_atari_{name}_{cfg.seed}.json', cfg, weights_sha256=weights_hash(vae)) as result:
+        out = dict(settings=asdict(cfg), sizes=sizes_of_atari(cfg, vae))
+        result.write(out)
+    return out
+
+
+def sizes_of_atari(
+    cfg: RGMAtariConfig,
+    vae: VAE,
+) -> list[dict]:  # one for each size
+    "Grow a model from each of four amounts of play."
     held_out = play(
         CollectConfig(cfg.env_name, num_episodes=cfg.pieces, max_steps=500, seed=1_000_042 + cfg.seed), progress=False
     )
@@ -246,9 +259,7 @@ def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
             'of what changed',
             flush=True,
         )
-    out = dict(settings=asdict(cfg), sizes=sizes)
-    write_json(folder / f'rgm_atari_{name}_{cfg.seed}.json', out | provenance())
-    return out
+    return sizes
 
 
 aif_rgm_atari = command(RGMAtariConfig, 'aif_rgm_atari')(run_rgm_atari)
@@ -368,7 +379,15 @@ def hits_and_misses(eps: Episodes) -> list:
 def run_versus(cfg: VersusConfig) -> dict:
     "Train the deep agent on one of the paper's toy games, and let it play."
     check_bounds(cfg)
-    out = check_folder(cfg.output_dir)
+    name = f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json'
+    with open_result(check_folder(cfg.output_dir), name, cfg) as file:
+        result = train_and_play(cfg)
+        file.write(result)
+    return result
+
+
+def train_and_play(cfg: VersusConfig) -> dict:
+    "What `run_versus` measures."
     eps = (
         selected_episodes(cfg.game, grown(cfg.game, cfg.seed)[0])
         if cfg.condition == 'selected'
@@ -386,9 +405,7 @@ def run_versus(cfg: VersusConfig) -> dict:
         )
         points = [(g['hits'], g['misses']) for g in played[choose_by]['games']]
         print(cfg.game, cfg.condition, choose_by, points, flush=True)
-    result = dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play=played)
-    write_json(out / f'rgm_versus_{cfg.game}_{cfg.condition}_{cfg.seed}.json', result | provenance())
-    return result
+    return dict(settings=asdict(cfg), frames=eps.num_frames, core_seconds=seconds, play=played)
 
 
 aif_rgm_versus = command(VersusConfig, 'aif_rgm_versus')(run_versus)

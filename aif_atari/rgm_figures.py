@@ -21,9 +21,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 
+from .checkpoints import open_result
 from .cli import command
 from .config import Bounds, OneOf, check_bounds
-from .core import check_folder, one_of, provenance, write_json
+from .core import check_folder, one_of
 from .plotting import figure_style, save_figure
 from aif_atari.rgm import (
     COLS,
@@ -344,11 +345,12 @@ def make_figure(
 ) -> dict[str, Any]:  # the figure's numbers
     "Make one of the paper's Atari figures; an `InputError` for another number."
     draw = FIGURES[one_of(str(number), list(FIGURES), 'figure')]
-    folder, tick = check_folder(folder), time.perf_counter()
-    fig, numbers = draw(seed)
-    save_figure(folder / f'figure_{number}.png', fig)
-    out = dict(figure=str(number), seed=seed, numbers=numbers, wall_seconds=time.perf_counter() - tick)
-    write_json(folder / f'figure_{number}.json', out | provenance())
+    folder, tick, asked = check_folder(folder), time.perf_counter(), dict(figure=str(number), seed=seed)
+    with open_result(folder, f'figure_{number}.json', asked, f'figure_{number}.png') as result:
+        fig, numbers = draw(seed)
+        result.make_room()
+        save_figure(folder / f'figure_{number}.png', fig)
+        result.write(asked | dict(numbers=numbers, wall_seconds=time.perf_counter() - tick))
     return numbers
 
 # %% ../nbs/06b_rgm_figures.ipynb #45511a21
@@ -423,12 +425,10 @@ def _measure_play(name: str, seeds: int) -> dict[str, Any]:
     structure = [structure_numbers(name, seed) for seed in range(seeds)]
     play = {}
     for condition in RGM_CONDITIONS:
-        games = [play_condition(name, condition, seed) for seed in range(seeds)]
-        play[condition] = games
+        games = play[condition] = [play_condition(name, condition, seed) for seed in range(seeds)]
         hits, misses = ([g[k] for g in games] for k in ('hits', 'misses'))
         print(f'{name}, {condition}: hits {hits}, misses {misses}', flush=True)
-    settings = asdict(RGMConfig())
-    return dict(game=name, settings=settings, published=PAPER[name], structure=structure, play=play)
+    return dict(game=name, settings=asdict(RGMConfig()), published=PAPER[name], structure=structure, play=play)
 
 
 def run_rgm(
@@ -436,14 +436,14 @@ def run_rgm(
 ) -> dict[str, Any]:  # what is written
     "Measure the renormalising generative model on the paper's toy games, over seeds."
     check_bounds(cfg)
-    folder = check_folder(cfg.output_dir)
-    if cfg.what == 'cost':
-        out: dict[str, Any] = dict(rows=measure_cost())
-    elif cfg.what == 'structure':
-        out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
-    else:
-        out = _measure_play(cfg.what, cfg.seeds)
-    write_json(folder / f'rgm_{cfg.what}.json', out | provenance())
+    with open_result(check_folder(cfg.output_dir), f'rgm_{cfg.what}.json', cfg) as result:
+        if cfg.what == 'cost':
+            out: dict[str, Any] = dict(rows=measure_cost())
+        elif cfg.what == 'structure':
+            out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
+        else:
+            out = _measure_play(cfg.what, cfg.seeds)
+        result.write(out)
     return out
 
 

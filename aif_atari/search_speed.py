@@ -4,22 +4,21 @@
 
 # %% auto #0
 __all__ = ['aif_search_speed', 'Node', 'search_with_nodes', 'jax_world', 'time_mctx', 'SearchSpeedConfig', 'seconds',
-           'time_searches', 'measure_search', 'search_table']
+           'time_searches', 'measure_search', 'search_times', 'search_table']
 
 # %% ../nbs/05h_search_speed.ipynb #39a99710
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 
+from .checkpoints import open_result
 from .cli import command
 from .config import Bounds, Seed, check_bounds
-from .core import check_folder, provenance, write_json
 from .expected_free_energy import Preferences
 from .mcts_agent import HabitNetwork, ImaginationEnv
 from .transition import TransitionConfig, TransitionModel
@@ -238,8 +237,17 @@ def measure_search(
 ) -> dict:  # as it is written
     "Time one decision in many games: with node objects, with arrays, and with mctx where it is installed."
     check_bounds(cfg)
-    if cfg.results_dir:
-        check_folder(cfg.results_dir)
+    with open_result(cfg.results_dir, 'search_speed.json', cfg) as result:
+        out = search_times(cfg)
+        result.write(out)
+    print(search_table(out))
+    return out
+
+
+def search_times(
+    cfg: SearchSpeedConfig,
+) -> dict:  # the times of each kind of model, and what was searched
+    "Time the searches with untrained models of both kinds."
     torch.manual_seed(cfg.seed)
     rows, plan, A, E = {}, SearchConfig(cfg.num_simulations), cfg.num_actions, cfg.num_envs
     models = dict(
@@ -255,12 +263,7 @@ def measure_search(
                 rows[name]['mctx'] = time_mctx(model, habit, Preferences(), root, plan)
             except ImportError:
                 print('mctx is not installed (pip install mctx), so it is left out.')
-    out = dict(rows=rows, num_envs=E, num_simulations=cfg.num_simulations, threads=torch.get_num_threads())
-    out |= provenance()
-    if cfg.results_dir:
-        write_json(Path(cfg.results_dir) / 'search_speed.json', out)
-    print(search_table(out))
-    return out
+    return dict(rows=rows, num_envs=E, num_simulations=cfg.num_simulations, threads=torch.get_num_threads())
 
 
 def search_table(

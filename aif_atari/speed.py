@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from ale_py import ALEInterface, roms
 
-from .checkpoints import use_bfloat16
+from .checkpoints import open_result, use_bfloat16
 from .cli import command
 from .config import Positive, check_bounds, part
-from .core import check, check_folder, provenance, write_json
+from .core import check
 from .data import play
 from .environments import CollectConfig, check_collect, find_game, shrink
 from .episodes import Episodes, frame_batches, to_float
@@ -266,8 +266,15 @@ def measure_speed(cfg):
     check_bounds(cfg)
     check_collect(cfg.collect)
     check(find_game(cfg.collect.env_name)[0] == 'ale', 'The comparison is made on ALE games.')
-    if cfg.results_dir:
-        check_folder(cfg.results_dir)
+    with open_result(cfg.results_dir, 'speed.json', cfg) as result:
+        out = _measured(cfg)
+        result.write(out)
+    print(speed_table(out))
+    return out
+
+
+def _measured(cfg):
+    "What `measure_speed` measures."
     protocol = cfg.collect
     print('Playing both ways ...', flush=True)
     eps, plain, ours, alone = measure_playing(protocol)
@@ -276,7 +283,7 @@ def measure_speed(cfg):
     print('Measuring memory ...', flush=True)
     memory = {r.name: memory_of(r.name, protocol) for r in (PlainRecipe, OurRecipe)}
     mean_frame = -10 * np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0)) ** 2).mean().item())
-    out = dict(
+    return dict(
         rows=speed_rows(plain, ours, runs, memory, cfg.seconds),
         emulator_per_core=alone,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
@@ -288,12 +295,7 @@ def measure_speed(cfg):
         curves={k: dict(times=r['times'], psnr=r['psnr']) for k, r in runs.items()},
         threads=torch.get_num_threads(),
         bfloat16=use_bfloat16('auto', 'cpu'),
-        **provenance(),
     )
-    if cfg.results_dir:
-        write_json(Path(cfg.results_dir) / 'speed.json', out)
-    print(speed_table(out))
-    return out
 
 # %% ../nbs/speed.ipynb #6f286a0c
 def speed_rows(plain_rate, our_rate, runs, memory, seconds):

@@ -40,7 +40,7 @@ from aif_atari.checkpoints import (
 )
 from .cli import command
 from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
-from .core import InputError, check, write_text
+from .core import InputError, check, to_json, write_text
 from .data import play
 from .environments import CollectConfig, check_collect, find_game
 from .episodes import Episodes, frame_batches, load_episodes, split_episodes, to_float, to_uint8
@@ -189,11 +189,10 @@ def fit(
     autocast = partial(half_precision, device, half)
     log, again = _resume(folder / 'checkpoint_last.pt', kind, cfg, model, opt, schedule)
     if again:
-        print(
-            f'Going on after epoch {len(log)} of {train_cfg.epochs}.'
-            if len(log) < train_cfg.epochs
-            else 'This run is finished; nothing was trained.'
-        )
+        going_on = f'Going on after epoch {len(log)} of {train_cfg.epochs}.'
+        print(going_on if len(log) < train_cfg.epochs else 'This run is finished; nothing was trained.')
+        if on_epoch:  # the process may have been killed between the checkpoint and this
+            on_epoch(model, log)
     try:
         for epoch in range(len(log) + 1, train_cfg.epochs + 1):
             start = time.perf_counter()
@@ -203,6 +202,8 @@ def fit(
                 )
             seconds = time.perf_counter() - start
             val, _ = run_epoch(model, loss, data.val(), contextlib.nullcontext)
+            if not all(map(math.isfinite, val.values())):
+                raise Diverged
             row = dict(epoch=epoch, train=train, val=val, seconds=round(seconds, 3), per_second=round(n / seconds, 1))
             _keep(folder, kind, cfg, model, opt, schedule, log + [row])
             log.append(row)
@@ -213,7 +214,7 @@ def fit(
                 on_epoch(model, log)
     except Diverged as e:
         held = f'{folder} holds the state after epoch {len(log)}'
-        advice = 'Try a smaller lr, in another output_dir.'
+        advice = 'Try a smaller learning rate, in another output_dir.'
         raise Diverged(f'The loss stopped being a number in epoch {len(log) + 1}; {held}. {advice}') from e
     except KeyboardInterrupt:
         saved = f'the state after epoch {len(log)} is saved. The same command again goes on from there'
@@ -252,7 +253,7 @@ def _keep(folder, kind, cfg, model, opt, schedule, log):
     "Write what an epoch leaves behind: metrics, best weights, and last of all the state to go on from."
     device, settings, epoch = next(model.parameters()).device.type, asdict(cfg), log[-1]['epoch']
     first = next(iter(log[-1]['val']))
-    write_text(folder / 'metrics.jsonl', ''.join(json.dumps(row) + '\n' for row in log))
+    write_text(folder / 'metrics.jsonl', ''.join(to_json(row) + '\n' for row in log))
     full = dict(
         opt=opt.state_dict(), schedule=schedule.state_dict(), rng=_rng_state(device), log=json.dumps(log), epoch=epoch
     )
@@ -312,10 +313,8 @@ def episodes_of(
     file = Path(folder) / 'episodes.npz'
     if file.exists():
         eps = load_episodes(file)
-        check(
-            not other_settings(eps.config, cfg),
-            f'{file} holds episodes played with other settings; choose another output_dir.',
-        )
+        other = other_settings(eps.config, cfg)
+        check(not other, f'{file} holds episodes played with other settings ({other}); choose another output_dir.')
         print(f'Using the episodes in {file}.')
         return eps
     eps = play(cfg)
@@ -342,6 +341,7 @@ def check_train_vae(
     "Raise `InputError` where the settings make no sense together, or for this machine."
     check_bounds(cfg)
     check_collect(cfg.collect)
+    check(cfg.collect.num_episodes >= 2, 'num_episodes must be at least 2, so that one can be held out.')
     check_vae(cfg.vae)
     find_game(cfg.collect.env_name)
     find_device(cfg.train.device)

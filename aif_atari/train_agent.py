@@ -27,9 +27,10 @@ from aif_atari.agent import (
     training_game,
 )
 from .beliefs import encode_episodes
+from .checkpoints import open_result, weights_hash
 from .cli import Preset, command
 from .config import Bounds, Count, Seed, check_bounds, make_config
-from .core import check_folder, provenance, write_json
+from .core import check, check_folder
 from .data import play
 from .environments import find_game
 from .episodes import Episodes, split_episodes
@@ -44,10 +45,10 @@ from aif_atari.imagination import (
 )
 from .imagination_report import plot_survival
 from .mcts_agent import AgentConfig
-from .object_labels import labelled, labels_of
+from .object_labels import can_be_replayed, labelled, labels_of
 from .object_recall import count_detections, object_recall, reconstructor
 from .plotting import COLOURS, figure_style, save_figure
-from .train_transition import TrainTransitionConfig, finetune_outcome_head
+from .train_transition import TrainTransitionConfig, check_max_steps, finetune_outcome_head
 
 # %% ../nbs/05e_train_agent.ipynb #bd71eb61
 def evaluate_round(
@@ -137,6 +138,8 @@ PRESETS = dict(
 
 def train_and_report(cfg: TrainAgentConfig) -> Agent:
     "Train VAE, transition model, habit and critic on the agent's own play. The same command again continues."
+    replayed = not cfg.schedule.measure_steps or can_be_replayed(cfg.collect)
+    check(replayed, 'Games with no-ops or fire at the start give no labels: measure_steps must be 0 with them.')
     return train_agent(cfg, partial(evaluate_round, measure_steps=cfg.schedule.measure_steps))
 
 
@@ -179,21 +182,25 @@ def calibrate(
     check_bounds(cfg)
     agent = load_agent(resolve_agent_path(cfg))
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps)
-    folder = check_folder(cfg.output_dir)
-    if cfg.results_dir:
-        check_folder(cfg.results_dir)
-    policy = agent.mcts_agent(AgentConfig(choose_by='habit'), cfg.seed)
-    own, fresh = split_episodes(play(game, policy), 0.5, cfg.seed)
-    curves = dict(before=survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows)))
-    refit_outcomes(agent, own, folder, cfg.outcome_epochs, cfg.seed)
-    curves['after'] = survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows))
-    save_agent(agent, folder / 'agent.pt', agent.settings)
-    save_figure(folder / 'survival.png', plot_survival(curves))
-    kept = {when: curve_as_dict(c) for when, c in curves.items()}
-    out = dict(env_name=game.env_name, seed=agent.settings.seed, games=len(fresh), curves=kept)
-    if cfg.results_dir:
-        name = find_game(game.env_name)[1]
-        write_json(Path(cfg.results_dir) / f'survival_{name}.json', out | provenance())
+    check_max_steps(game.max_steps, agent.model.cfg.warmup_frames + 20)
+    folder, parts = check_folder(cfg.output_dir), ('agent.pt', 'survival.png', 'outcomes', 'best_model.pt')
+    name, models = f'survival_{find_game(game.env_name)[1]}.json', dict(weights_sha256=weights_hash(agent))
+    with (
+        open_result(folder, 'survival.json', cfg, *parts, **models) as here,
+        open_result(cfg.results_dir, name, cfg, **models) as shared,
+    ):
+        policy = agent.mcts_agent(AgentConfig(choose_by='habit'), cfg.seed)
+        own, fresh = split_episodes(play(game, policy), 0.5, cfg.seed)
+        curves = dict(before=survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows)))
+        here.write({})  # so that the training which begins belongs to these settings
+        refit_outcomes(agent, own, folder, cfg.outcome_epochs, cfg.seed)
+        curves['after'] = survival_curve(imagine_windows(agent.model, agent.vae, fresh, 20, cfg.windows))
+        save_agent(agent, folder / 'agent.pt', agent.settings)
+        save_figure(folder / 'survival.png', plot_survival(curves))
+        kept = {when: curve_as_dict(c) for when, c in curves.items()}
+        out = dict(env_name=game.env_name, seed=agent.settings.seed, games=len(fresh), curves=kept)
+        for result in (here, shared):
+            result.write(out)
     for when, c in curves.items():
         share = f'nothing lost within 20 steps in {c.observed[-1]:.1%}, predicted {c.predicted[-1]:.1%}'
         print(f'{when}: {share}; largest difference {c.error:.3f}')

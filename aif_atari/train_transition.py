@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['aif_train_transition', 'summaries', 'OutcomeData', 'outcome_surprise', 'TrainTransitionConfig',
-           'finetune_outcome_head', 'resolve_vae_path', 'check_vae_fits', 'resolve_config', 'train_transition',
-           'load_transition', 'keep_transition']
+           'finetune_outcome_head', 'resolve_vae_path', 'longest_window', 'check_max_steps', 'check_lengths',
+           'check_vae_fits', 'resolve_config', 'train_transition', 'load_transition', 'keep_transition']
 
 # %% ../nbs/train_transition.ipynb #78b32fe7
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from aif_atari.checkpoints import (
     keep_model,
     load_model,
     open_run,
+    own_game,
     pretrained_path,
     save_checkpoint,
     write_config,
@@ -31,7 +32,7 @@ from .cli import command
 from .config import Natural, check_bounds, make_config, part
 from .core import check, file_hash
 from .environments import CollectConfig, check_collect, find_game, open_games
-from .episodes import split_episodes, window_starts
+from .episodes import HasEpisodes, split_episodes, window_starts
 from .outcomes import hazard_surprise
 from .plotting import plot_curves, save_figure
 from .train import TrainConfig, episodes_of, fit, load_vae
@@ -109,8 +110,9 @@ def outcome_surprise(
 # %% ../nbs/train_transition.ipynb #b73d3146
 @dataclass
 class TrainTransitionConfig:
-    # the games; num_episodes 0 plays 280, or 90 of Pong's longer ones: less than 100,000 frames
-    collect: CollectConfig = part(CollectConfig, num_episodes=0, hold=8, settle=-1)
+    # the games: by default those of the VAE, or Breakout; num_episodes 0 plays 280, or 90 of Pong's longer ones, less
+    # than 100,000 frames
+    collect: CollectConfig = part(CollectConfig, env_name='', num_episodes=0, hold=8, settle=-1)
     transition: TransitionConfig = part(TransitionConfig)  # the model
     windows: WindowConfig = part(WindowConfig)  # training windows
     # the optimisation; gradients are clipped, because a long window can have a much larger gradient than others
@@ -142,11 +144,37 @@ def resolve_vae_path(
 ) -> Path:  # of the checkpoint
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the shipped VAE of the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
-    game = find_game(cfg.collect.env_name)[1]
+    game = find_game(cfg.collect.env_name or 'Breakout')[1]
     path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or game)
     same = not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256
     check(same, f'{path} is not the VAE that the transition model was trained with.')
     return path
+
+
+def longest_window(
+    cfg: TrainTransitionConfig,
+) -> int:  # frames
+    "The longest window of play that the training looks at; the outcome head's has twenty imagined steps."
+    return max(cfg.windows.length, cfg.transition.warmup_frames + 20 * (cfg.outcome_epochs > 0))
+
+
+def check_max_steps(
+    max_steps: int,  # of a game
+    frames: int,  # of a window
+) -> None:
+    "Raise `InputError` where no game can be as long as a window."
+    check(max_steps >= frames - 1, f'max_steps must be at least {frames - 1} for windows of {frames} frames.')
+
+
+def check_lengths(
+    parts: Iterable[HasEpisodes],  # training and held-out play
+    frames: int,  # of a window
+) -> None:
+    "Raise `InputError` where a part has no episode as long as a window."
+    longest = min(max(part.lengths) for part in parts)
+    advice = 'play more or longer episodes, or imagine fewer steps, in another output_dir'
+    short = f'A window has {frames} frames, and no episode to train on, or none held out, has more than {longest}'
+    check(longest >= frames, f'{short}; {advice}.')
 
 
 def check_vae_fits(
@@ -167,15 +195,17 @@ def resolve_config(
 ) -> tuple[TrainTransitionConfig, VAE]:  # the completed settings, and the VAE
     "Check the settings, and fill in those that follow from the VAE and from the game."
     check_bounds(cfg)
-    games = cfg.collect.num_episodes or (90 if find_game(cfg.collect.env_name)[1] == 'pong' else 280)
-    cfg = make_config(TrainTransitionConfig, {'num_episodes': games}, cfg)
-    check_collect(cfg.collect)
-    find_device(cfg.train.device)
-    warmup = cfg.transition.warmup_frames
-    longer = f'length must be more than warmup_frames ({warmup}), not {cfg.windows.length}.'
-    check(cfg.windows.length > warmup, longer)
     path = resolve_vae_path(cfg)
     vae = load_vae(path)
+    env_name = own_game(cfg.collect.env_name, vae.settings.collect.env_name)
+    games = cfg.collect.num_episodes or (90 if find_game(env_name)[1] == 'pong' else 280)
+    cfg = make_config(TrainTransitionConfig, {'env_name': env_name, 'num_episodes': games}, cfg)
+    check_collect(cfg.collect)
+    find_device(cfg.train.device)
+    warmup, length = cfg.transition.warmup_frames, cfg.windows.length
+    check(length > warmup, f'length must be more than warmup_frames ({warmup}), not {length}.')
+    check(games >= 2, f'num_episodes must be at least 2, so that one can be held out, not {games}.')
+    check_max_steps(cfg.collect.max_steps, longest_window(cfg))
     check_vae_fits(vae, cfg, path)
     given = dict(vae_sha256=file_hash(path), num_actions=len(open_games(cfg.collect).action_names))
     given |= dict(latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid)
@@ -196,7 +226,9 @@ def train_transition(
         device, seed = find_device(cfg.train.device), cfg.train.seed
         eps = episodes_of(folder, cfg.collect)
         write_config(folder, cfg)
-        train, val = (encode_episodes(vae, side) for side in split_episodes(eps, cfg.train.val_split, seed))
+        sides = split_episodes(eps, cfg.train.val_split, seed)
+        check_lengths(sides, longest_window(cfg))
+        train, val = (encode_episodes(vae, side) for side in sides)
         torch.manual_seed(seed)
         model = TransitionModel(cfg.transition).to(device)
         model.fit_normalizer(train.mu)

@@ -44,7 +44,7 @@ def check_transition(cfg: TransitionConfig) -> None:
     check_bounds(cfg)
     check(
         cfg.kind == 'vector' or cfg.latent_grid >= 1,
-        'The kind grid needs a VAE whose latent is a grid; choose --kind vector.',
+        'The kind grid needs a VAE whose latent is a grid; choose the kind vector.',
     )
 
 

@@ -2,11 +2,19 @@
 
 import hashlib
 import os
+import select
 import shlex
+import signal
+import socket
+import struct
 import subprocess
+import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
 
 import pytest
 
@@ -44,27 +52,83 @@ class Done:
     err: str  # what went to stderr
 
 
-def start(line, cwd, site=None, before=None, **env):
-    """Start an installed command, given as one would type it.
+def surroundings(site=None, **env):
+    "The environment of a command under test; `site` is a folder whose sitecustomize.py it runs."
+    plain = {**os.environ, 'TQDM_DISABLE': '1', 'MPLBACKEND': 'agg', 'COLUMNS': '1000', **env}
+    path = [str(p) for p in (site, os.environ.get('PYTHONPATH')) if p]  # the code under test, wherever it is
+    return {**plain, 'PYTHONPATH': os.pathsep.join(path)} if path else plain
 
-    `site` is a folder whose sitecustomize.py it runs, `before` what the new process does first.
+
+class Forked:
+    "A command in a fork of a process that has imported it, used as a `subprocess.Popen`."
+
+    asking = Lock()
+
+    @staticmethod
+    @cache
+    def server():
+        "The socket on which forks are asked for; the server ends when this process does."
+        ours, theirs = socket.socketpair()
+        with theirs:
+            subprocess.Popen(
+                [sys.executable, ROOT / 'tests' / 'forks.py', str(theirs.fileno())],
+                env=surroundings(),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C at pytest's terminal is not for the server
+            )
+        return ours
+
+    def __init__(self, words, cwd):
+        self.returncode, self.files = None, [TemporaryFile(), TemporaryFile()]
+        self.status, theirs = os.pipe()
+        text = '\0'.join(map(str, (Path(cwd).absolute(), *words)))
+        with self.asking:
+            fds = [*(f.fileno() for f in self.files), theirs]
+            socket.send_fds(self.server(), [os.fsencode(text) + b'\0\0'], fds)
+            os.close(theirs)
+            self.pid = self.told()
+
+    def told(self):
+        "The next number that the server's watcher has to say."
+        return struct.unpack('q', os.read(self.status, 8))[0]
+
+    def poll(self, timeout=0.0):
+        "The exit code, or None where the command has not ended within `timeout` seconds."
+        if self.returncode is None and select.select([self.status], [], [], timeout)[0]:
+            self.returncode = self.told()
+            os.close(self.status)
+        return self.returncode
+
+    def send_signal(self, how):
+        if self.poll() is None:
+            os.kill(self.pid, how)
+
+    def communicate(self, timeout=None):
+        "Wait for the end; what went to stdout and to stderr."
+        if self.poll(timeout) is None:
+            self.send_signal(signal.SIGKILL)
+            raise subprocess.TimeoutExpired('a forked command', timeout)
+        for f in self.files:
+            f.seek(0)
+        return [f.read().decode() for f in self.files]
+
+
+def start(line, cwd, installed=False, site=None, before=None, **env):
+    """Start a command, given as one would type it: a fork of a process that has imported it.
+
+    It is the installed one, in a process of its own, where `installed` asks for it, a `site`, a variable of the
+    environment, or `before`: what the new process does first.
     """
     name, *args = shlex.split(line)
-    path = os.pathsep.join(
-        map(str, filter(None, (site, os.environ.get('PYTHONPATH'))))
-    )  # the code under test, wherever it is
-    env = {
-        **os.environ,
-        'TQDM_DISABLE': '1',
-        'MPLBACKEND': 'agg',
-        'COLUMNS': '1000',
-        **env,
-        **({'PYTHONPATH': path} if path else {}),
-    }
+    words = [BIN / name, *args]
+    if hasattr(os, 'fork') and name.startswith('aif_') and not (installed or site or before or env):
+        return Forked(words, cwd)
     return subprocess.Popen(
-        [BIN / name, *args],
+        words,
         cwd=cwd,
-        env=env,
+        env=surroundings(site, **env),
         preexec_fn=before,
         encoding='utf-8',
         stdout=subprocess.PIPE,

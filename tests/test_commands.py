@@ -50,7 +50,7 @@ gymnasium.register('Grey-v0', Grey)
 
 @pytest.mark.parametrize('name', SCRIPTS)
 def test_help_names_every_setting_with_its_comment(name, tmp_path):
-    done, config = run(f'{name} --help', tmp_path), SCRIPTS[name].config
+    done, config = run(f'{name} --help', tmp_path, installed=True), SCRIPTS[name].config
     text = ' '.join(done.out.split())
     assert done.code == 0
     assert not done.err
@@ -62,7 +62,7 @@ def test_help_names_every_setting_with_its_comment(name, tmp_path):
 
 
 def test_version_and_presets(tmp_path):
-    assert 'aif_atari 0.' in run('aif_train_agent --version', tmp_path).out
+    assert 'aif_atari 0.' in run('aif_train_agent --version', tmp_path, installed=True).out
     assert 'pong: Pong as the shipped agent was trained' in ' '.join(
         run('aif_train_agent --help', tmp_path).out.split()
     )
@@ -230,6 +230,12 @@ def test_a_mistake_is_told_in_one_sentence(line, words, answers):
     assert_one_sentence(answers[0][line], line, words)
 
 
+@pytest.mark.parametrize('line', ['aif_collect --epoches 1', f'{EVAL} torn.pt', f'{RESUME} run'])
+def test_an_installed_command_answers_as_its_fork(line, place):
+    "Most tests here run forks of a process that has imported the commands."
+    assert run(line, place, installed=True) == run(line, place)
+
+
 def test_no_mistake_changes_a_file(answers):
     assert answers[1] == answers[2]
 
@@ -309,7 +315,8 @@ def interrupted(folder, rows, how, pause=0.0):
         "Tests that run in the background would pass on that Ctrl-C is ignored."
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder, before=heed)
+    before = heed if how == signal.SIGINT else None
+    metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder, before=before)
     while process.poll() is None and not (metrics.exists() and metrics.read_text(encoding='utf-8').count('\n') >= rows):
         time.sleep(0.005)
     time.sleep(pause)
