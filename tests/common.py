@@ -137,7 +137,7 @@ def start(line, cwd, installed=False, site=None, before=None, **env):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=900)  # a hang, not a busy machine
     return Done(process.returncode, out, err)
 
 
