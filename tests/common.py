@@ -23,6 +23,31 @@ TINY = '--num_episodes 2 --max_steps 60 --frame_size 32 --width 4 --latent_dim 4
 TINY += ' --epochs 30 --checkpoint_freq 20'
 FRESH = '--num_episodes 2 --max_steps 60'  # what the tiny VAE is evaluated on
 
+# Each command's small case, in an order in which the later ones find what the earlier ones wrote.
+GAMES = '--num_episodes 4 --max_steps 80'
+AGENT = '--rounds 2 --first_steps 300 --round_steps 100 --total_timesteps 3000 --max_steps 60 --num_envs 4'
+AGENT += ' --vae_epochs 1 --transition_epochs 2 --transition_epochs_later 1 --transition_steps 3'
+AGENT += ' --updates_first 4 --updates_later 4 --num_rollouts 4 --horizon 3 --num_simulations 3'
+SMALL_CASES = f'''
+aif_collect --env_name Pong {GAMES} --output_file episodes.npz
+aif_train_vae {TINY} --output_dir vae
+aif_eval_vae --model_path vae/best_model.pt --frame_size 32 {FRESH}
+aif_object_recall --pretrained breakout {GAMES} --per_episode 10 --probe_episodes 0
+aif_ablations --variant grid --core_minutes 0.05
+aif_train_transition {GAMES} --hidden 8 --epochs 4 --steps 3 --outcome_epochs 1 --output_dir transition
+aif_eval_transition --model_path transition/best_model.pt {GAMES} --num_windows 50
+aif_train_agent {AGENT} --output_dir agent
+aif_play --model_path agent/agent.pt --max_steps 40 --num_simulations 5
+aif_calibrate --pretrained breakout --episodes 8 --max_steps 60 --outcome_epochs 1 --windows 200
+aif_compare --model_path agent/agent.pt --num_simulations 3 --episodes 2 --max_steps 40 --conditions random,habit,search
+aif_search_speed --num_envs 8 --num_simulations 5
+aif_rgm --what structure --seeds 1
+aif_rgm_atari --frames 640 --pieces 2 --length 16
+aif_rgm_versus --condition selected --updates 4 --model_epochs 1 --habit_updates 1 --games 1 --steps 24
+aif_speed --seconds 1 {GAMES}
+aif_reproduce --preset founding_quick
+'''
+
 unix_only = pytest.mark.skipif(os.name == 'nt', reason='needs signals, limits or scripts that Windows has not')
 
 NO_NETWORK = '''
