@@ -45,7 +45,7 @@ def trees():
     for path in NOTEBOOKS:
         for cell in json.loads(path.read_text(encoding='utf-8'))['cells']:
             source = ''.join(cell['source'])
-            if cell['cell_type'] == 'code' and not re.search('^[%!]', source, re.M):
+            if cell['cell_type'] == 'code' and not re.search(r'^\s*[%!]', source, re.M):
                 found.append((f'{path.name} {cell["id"]}', ast.parse(source)))
     return found
 

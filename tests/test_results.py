@@ -102,7 +102,7 @@ EARLY = {
 
 @pytest.mark.parametrize('line', EARLY)
 def test_what_can_be_known_is_told_before_the_work(line, tmp_path):
-    (tmp_path / 'file').write_text('')
+    (tmp_path / 'file').write_text('', encoding='utf-8')
     assert_one_sentence(run(line, tmp_path), line, EARLY[line])
     assert not list(tmp_path.rglob('*.npz'))
     assert not list(tmp_path.rglob('*.pt'))
