@@ -6,6 +6,7 @@ import pickle
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -410,10 +411,13 @@ def test_what_a_killed_process_left_half_written_is_removed(trained, tmp_path):
 @unix_only
 @pytest.mark.parametrize(
     'line, code',
-    [('aif_train_agent --help', 0), ('aif_collect --num_episodes 1 --max_steps 5 --output_file e.npz', 1)],
+    [
+        ('aif_train_agent --help', int(sys.version_info < (3, 11))),
+        ('aif_collect --num_episodes 1 --max_steps 5 --output_file e.npz', 1),
+    ],
 )
 def test_a_reader_that_leaves_is_no_error(line, code, tmp_path):
-    "Nobody reads the output. argparse lets help pass; a run ends at the first line that it prints."
+    "Nobody reads the output. argparse lets help pass, since Python 3.11; a run ends at the first line that it prints."
     reading, writing = os.pipe()
     os.close(reading)
     name, *args = line.split()
