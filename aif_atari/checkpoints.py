@@ -38,6 +38,7 @@ from aif_atari.core import (
     provenance,
     read_json,
     relative_paths,
+    remove_torn,
     resolve_paths,
     to_json,
     write_bytes,
@@ -372,4 +373,6 @@ def open_result(
         yield Result(None, asked, parts)
         return
     with claim(Path(folder) / name, is_file=True) as path:
+        for each in parts:
+            remove_torn(path.parent, f'.{each}.*.tmp')
         yield Result(path, asked, parts)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
-           'claim', 'read_json', 'file_hash', 'is_path', 'relative_paths', 'resolve_paths', 'package_folder',
-           'results_folder', 'code_commit', 'processor', 'provenance']
+           'remove_torn', 'claim', 'read_json', 'file_hash', 'is_path', 'relative_paths', 'resolve_paths',
+           'package_folder', 'results_folder', 'code_commit', 'processor', 'provenance']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -142,6 +142,16 @@ def check_folder(
     return path
 
 # %% ../nbs/core.ipynb #3b6baecd
+def remove_torn(
+    folder: Path,  # that this process holds, or a file in it
+    pattern: str,  # of names
+) -> None:
+    "Remove what a killed process left half written; folders inside with a lock of their own may be another's."
+    for torn in folder.glob(pattern):
+        if torn.parent == folder or not any(torn.parent.glob('*.lock')):
+            torn.unlink(missing_ok=True)
+
+
 @contextmanager
 def claim(
     path: str | Path,  # a folder, which is made if it is missing; or a file that will be written
@@ -163,8 +173,7 @@ def claim(
     try:
         with suppress(OSError):  # Windows lets nobody write to a locked file
             note.write_text(f'process {os.getpid()} on {socket.gethostname()}', encoding='utf-8')
-        for torn in folder.glob(f'{name}.*.tmp' if is_file else '.*.tmp'):
-            torn.unlink(missing_ok=True)
+        remove_torn(folder, f'{name}.*.tmp' if is_file else '**/.*.tmp')
         yield path
     finally:
         lock.release()
