@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Settle', 'UNPLAYABLE', 'CollectConfig', 'check_collect', 'chosen_actions', 'check_actions', 'find_game', 'GamesStep',
-           'Games', 'ALEGames', 'steps_until_drawn', 'settle_steps', 'area_weights', 'shrink', 'as_rgb', 'check_frames',
-           'RepeatAction', 'GymGames', 'open_games']
+           'Games', 'vector_env', 'ALEGames', 'steps_until_drawn', 'settle_steps', 'area_weights', 'shrink', 'as_rgb',
+           'check_frames', 'RepeatAction', 'GymGames', 'open_games']
 
 # %% ../nbs/environments.ipynb #6603138a
 import os
@@ -182,13 +182,14 @@ class Games(Protocol):
         ...
 
 # %% ../nbs/environments.ipynb #79590006
-def _vector_env(
+def vector_env(
     cfg: CollectConfig,
-) -> AtariVectorEnv:  # with one game
-    "One ALE game at the protocol, played by a C++ thread."
+    n: int = 1,  # games
+) -> AtariVectorEnv:
+    "ale-py's own environment of one ALE game at the protocol, played by C++ threads."
     return AtariVectorEnv(
         find_game(cfg.env_name)[1],
-        1,
+        n,
         img_height=cfg.frame_size,
         img_width=cfg.frame_size,
         grayscale=False,
@@ -212,7 +213,7 @@ class ALEGames:
         cfg: CollectConfig,
         n: int,  # games in the batch
     ):
-        self.envs = [_vector_env(cfg) for _ in range(n)]
+        self.envs = [vector_env(cfg) for _ in range(n)]
         self.frame_skip = cfg.frame_skip
         names = [a.name for a in self.envs[0].ale.get_action_set()]
         self.actions = chosen_actions(cfg, names)
