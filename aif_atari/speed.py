@@ -350,9 +350,7 @@ def _measured(cfg):
     mean_frame = -10 * np.log10(((to_float(fresh.frames) - to_float(eps.frames[::10]).mean(0)) ** 2).mean().item())
     return dict(
         rows=speed_rows(rates.plain, rates.ours, runs, memory, cfg.seconds),
-        vector_loop=rates.vector,
         emulator_per_core=rates.emulator,
-        waits=measure_waits(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
         resize=_resizer(64)[0],
         mean_frame_psnr=mean_frame,
@@ -399,10 +397,7 @@ def speed_table(
             f"bfloat16 {'used' if out['bfloat16'] else 'not used'}; plain loop shrinks with {out['resize']}.",
             f"The emulator alone makes {out['emulator_per_core']:,.0f} steps a second on one core, "
             f"so on {out['cores']} "
-            f"cores no way to play can be more than {most:.1f} times the plain loop. "
-            f"ale-py's own vector loop makes {out['vector_loop']:,.0f}, and `play` "
-            f"{out['rows'][0][2] / out['vector_loop']:.0%} of them.",
-            'Seconds of computing: ' + ', '.join(f'{k} {v:.3f}' for k, v in out['waits'].items()) + '.',
+            f"cores no way to play can be more than {most:.1f} times the plain loop.",
         ]
     )
 

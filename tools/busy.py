@@ -2,7 +2,8 @@
 
 Each round runs the small case of every command twice in a fresh folder: alone, and beside a process that keeps one core
 busy. The middle one of each command's times counts. What is done is stored after each round, and the same command goes
-on. The machine should have nothing else to do.
+on. The machine should have nothing else to do. The file also holds what importing, help and a decision take, and how
+fast games are played.
 """
 
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from aif_atari.core import provenance, read_json, write_json
+from aif_atari.environments import CollectConfig
+from aif_atari.speed import measure_playing, measure_waits
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
@@ -84,11 +87,14 @@ def main():
     wanted = int(sys.argv[1]) if sys.argv[1:] else 5
     cases = SMALL_CASES.strip().splitlines()
     rounds = read_json(FILE)['rounds'] if FILE.exists() else []
+    rates = measure_playing(CollectConfig(num_episodes=30))[1]
+    everyday = dict(waits=measure_waits(), steps_per_second=rates._asdict())
+    print(everyday, flush=True)
     with tqdm(total=wanted * len(KINDS) * len(cases), initial=len(rounds) * len(KINDS) * len(cases)) as bar:
         while len(rounds) < wanted:
             rounds.append({kind: measure(kind, bar) for kind in KINDS})
             about = dict(cores=os.cpu_count(), cases=cases, commands=summary(rounds), rounds=rounds)
-            write_json(FILE, about | provenance())
+            write_json(FILE, about | everyday | provenance())
     for name, row in summary(rounds).items():
         print(f"{name:<24}{row['alone']['wall']:8.1f} s alone{row['busy']['wall']:8.1f} s busy{row['slowdown']:6.2f}")
 
