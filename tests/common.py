@@ -130,6 +130,9 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, how)
 
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
     def communicate(self, timeout=None):
         "Wait for the end; what went to stdout and to stderr."
         if self.poll(timeout) is None:
