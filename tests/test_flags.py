@@ -64,7 +64,7 @@ FUNCTIONS = functions()
 @pytest.mark.parametrize('name', SCRIPTS)
 def test_a_command_names_only_flags_that_it_has(name):
     start = command_specs()[name]['module'].removeprefix('aif_atari.'), SCRIPTS[name].run.__name__
-    have = {f'--{flag}' for flag in setting_names(SCRIPTS[name].config)}
+    have = {'--help', '--threads'} | {f'--{flag}' for flag in setting_names(SCRIPTS[name].config)}
     said = {flag: key for key in reached(start, FUNCTIONS) for flag in flags_in(FUNCTIONS[key])}
     wrong = {flag: key for flag, key in said.items() if flag not in have and (name, flag) not in UNREACHABLE}
     assert wrong == {}
