@@ -14,7 +14,8 @@ class BuildWithResults(build_py):
     def run(self):
         super().run()
         if not self.editable_mode:
-            shutil.copytree('results', Path(self.build_lib, 'aif_atari', 'results'), dirs_exist_ok=True)
+            home, hidden = Path(self.build_lib, 'aif_atari', 'results'), shutil.ignore_patterns('.*', 'earlier_*')
+            shutil.copytree('results', home, ignore=hidden, dirs_exist_ok=True)
 
 
 parser = ConfigParser(delimiters=['='])

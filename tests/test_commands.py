@@ -257,9 +257,9 @@ def test_a_mended_command_goes_on(tmp_path):
     'line, limit, words',
     [
         (
-            'aif_collect --num_episodes 1 --max_steps 60 --output_file new_0/episodes.npz',
+            'aif_collect --num_episodes 2 --max_steps 60 --frame_size 32 --output_file run/episodes.npz',
             1000,
-            "Can't write new_0/episodes.npz: file too large",
+            "Can't write run/episodes.npz: file too large",
         ),
         (f'{RESUME} new_1', 100, "Can't write new_1/episodes.npz: file too large"),
         (f'{RESUME} new_2', 20_000, "Can't write new_2/best_model.pt: file too large"),
