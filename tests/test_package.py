@@ -100,6 +100,8 @@ def test_notebook_was_executed_and_tells_no_errors(path):
             continue
         source, outputs = ''.join(cell['source']), cell['outputs']
         assert not [o for o in outputs if o['output_type'] == 'error' or o.get('name') == 'stderr'], source
+        texts = [''.join(o.get('text', o.get('data', {}).get('text/plain', ''))) for o in outputs]
+        assert not [text for text in texts if re.search(r'/tmp/|/home/|/root/', text)], f'names a path:\n{source}'
         if prints(source) and not re.search(r'^#\|\s*eval: *false', source, re.M):
             assert outputs, f'was not executed:\n{source}'
 

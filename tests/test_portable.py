@@ -113,6 +113,7 @@ def test_files_have_names_that_every_system_takes():
     listed = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True, encoding='utf-8').stdout
     names = list(filter(None, listed.split('\0')))
     parts = {part for name in names for part in name.split('/')}
+    assert [name for name in names if name.endswith('.lock')] == []
     assert [part for part in parts if re.search(FORBIDDEN, part, re.I)] == []
     assert len({name.lower() for name in names}) == len(names)
     assert max(map(len, names), default=0) <= 120  # Windows takes 260, with the folders above
