@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from .checkpoints import export_weights, open_result, use_bfloat16
 from .cli import command
+from .collect import episodes_of
 from .config import OneOf, Positive, Seed, check_bounds, from_dict, make_config
 from .core import check, check_folder, claim, file_hash, one_of, provenance, read_json, write_json
 from .environments import CollectConfig, find_game
@@ -34,7 +35,6 @@ from aif_atari.train import (
     PRODUCTION_COLLAGE,
     PRODUCTION_TRAINING,
     TrainVAEConfig,
-    episodes_of,
     make_optimiser,
     train_vae,
 )

@@ -27,11 +27,12 @@ from .config import check_bounds, make_config
 from .core import check, check_folder, read_json, write_bytes, write_json
 from .data import play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
+from .frame_data import FrameData
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_of, to_float
 from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
 from .policy_imagination import train_policy_in_imagination
 from .policy_replay import DuelingQNetwork, train_q_from_replay
-from .train import FrameData, TrainConfig, fit, load_vae, production_vae_config
+from .train import TrainConfig, fit, load_vae, production_vae_config
 from aif_atari.train_transition import (
     TrainTransitionConfig,
     check_lengths,

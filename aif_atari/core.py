@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
            'remove_torn', 'claim', 'read_json', 'file_hash', 'is_path', 'relative_paths', 'resolve_paths',
-           'package_folder', 'results_folder', 'code_commit', 'processor', 'provenance']
+           'package_folder', 'results_folder', 'code_commit', 'processor', 'provenance', 'peak_memory']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -313,3 +313,16 @@ def provenance(
         python=platform.python_version(),
         versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__),
     )
+
+# %% ../nbs/core.ipynb #peakmem2
+def peak_memory() -> float:  # megabytes
+    "Peak memory of this process; on Linux from /proc, since `getrusage` there remembers the parent's."
+    if sys.platform == 'linux':
+        lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) * 1024 / 1e6
+    if sys.platform == 'win32':
+        ask = f'(Get-Process -Id {os.getpid()}).PeakWorkingSet64'
+        return int(subprocess.check_output(['powershell', '-NoProfile', '-Command', ask])) / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6

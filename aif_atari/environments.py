@@ -37,14 +37,14 @@ class CollectConfig:
     # ("my_games:Maze-v0")
     env_name: str = 'Breakout'
     num_episodes: Natural = 100  # whole episodes to play; 0: as many as the command finds right
+    steps: Natural = 0  # play so many agent steps instead of num_episodes; the episodes that still run are cut there
     max_steps: Count = 1000  # agent steps after which an episode is truncated
     seed: Seed = 42  # the same seed gives the same bytes
     frame_size: Annotated[int, Bounds(8, 160)] = 64  # height and width of a frame, pixels
     frame_skip: Annotated[int, Bounds(1, 100)] = 4  # emulator frames per agent step
     sticky: Share = 0.25  # probability that the emulator repeats the previous action
     full_actions: bool = False  # use all 18 actions instead of the game's own
-    # numbers of those to play with, separated by commas, no-op first; by default all. Pong's 0,2,3 are nothing, up and
-    # down, and its others do the same
+    # numbers of those to play with, no-op first; by default all. Pong's 0,2,3 are nothing, up and down
     actions: str = ''
     noop_max: Annotated[int, Bounds(0, 255)] = 0  # up to this many random no-ops at the start of an episode
     fire_reset: bool = False  # press fire at the start of an episode

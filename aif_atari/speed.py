@@ -15,7 +15,6 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import gymnasium
@@ -27,7 +26,7 @@ from .agent import load_agent
 from .checkpoints import open_result, pretrained_path, use_bfloat16
 from .cli import command, use_threads
 from .config import Positive, check_bounds, make_config, part
-from .core import check
+from .core import check, peak_memory
 from .data import play
 from .environments import CollectConfig, check_collect, find_game, shrink, vector_env
 from .episodes import Episodes, frame_batches, to_float
@@ -220,23 +219,10 @@ def reached(
     return run['times'][int(ok.argmax())] if ok.any() else None
 
 # %% ../nbs/speed.ipynb #98f14cf6
-def _peak():
-    "Peak memory of this process in MB; on Linux from /proc, since `getrusage` there remembers the parent's."
-    if sys.platform == 'linux':
-        lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) * 1024 / 1e6
-    if sys.platform == 'win32':
-        ask = f'(Get-Process -Id {os.getpid()}).PeakWorkingSet64'
-        return int(subprocess.check_output(['powershell', '-NoProfile', '-Command', ask])) / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024) / 1e6
-
-
 def _memory(name, cfg):
     torch.manual_seed(0)
     torch.mm(torch.randn(64, 64), torch.randn(64, 64))
-    base = _peak()
+    base = peak_memory()
     if name == 'plain':
         made = PlainRecipe([np.float32(f) for f in plain_play(cfg)], VAEConfig())
     else:
@@ -245,7 +231,7 @@ def _memory(name, cfg):
         made.step(batch)
         if i == 5:
             break
-    print(json.dumps([base, _peak()]))
+    print(json.dumps([base, peak_memory()]))
 
 
 def memory_of(

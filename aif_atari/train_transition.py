@@ -29,13 +29,14 @@ from aif_atari.checkpoints import (
     write_config,
 )
 from .cli import command
+from .collect import episodes_of
 from .config import Natural, check_bounds, make_config, part
 from .core import check, file_hash
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import HasEpisodes, split_episodes, window_starts
 from .outcomes import hazard_surprise
 from .plotting import plot_curves, save_figure
-from .train import TrainConfig, episodes_of, fit, load_vae
+from .train import TrainConfig, fit, load_vae
 from .transition import TransitionConfig, TransitionModel, check_transition
 from .vae import VAE
 

@@ -332,11 +332,13 @@ def encode_frames(
 def foreground_weights(
     vae: VAE,
     o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
+    mean_frame: torch.Tensor | None = None,  # (B, 3*context, H, W) of each frame's game; by default the VAE's own
 ) -> torch.Tensor | None:  # (B, 3*context, H, W) weight of each value; None where all weigh 1
     "More weight for the values that depart from the mean frame by more than 0.1."
     if not vae.cfg.foreground_weight:
         return None
-    foreground = ((o - vae.mean_frame).abs() > 0.1).float()
+    background = vae.mean_frame if mean_frame is None else mean_frame
+    foreground = ((o - background).abs() > 0.1).float()
     return foreground.mul_(vae.cfg.foreground_weight).add_(1)
 
 
@@ -344,6 +346,7 @@ def free_energy(
     vae: VAE,
     o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
     var: torch.Tensor | None = None,  # () variance of the Gaussian likelihood; by default the best one for this batch
+    mean_frame: torch.Tensor | None = None,  # as `foreground_weights` takes it
 ) -> dict[str, torch.Tensor]:  # means over the batch, nats per frame: `F` (minimised), `nll`, `kl`; and `mse` per value
     "Variational free energy of a batch, with one sample of z per frame (Kingma and Welling 2014, eq. 7)."
     out, mu, lv = vae(o)
@@ -352,7 +355,7 @@ def free_energy(
         vae.var.lerp_(mse, 0.02)
         vae.steps += 1
     best = mse + 1e-8 if var is None else var
-    nll = vae.likelihood.nll(out, o, best, foreground_weights(vae, o)).mean()
+    nll = vae.likelihood.nll(out, o, best, foreground_weights(vae, o, mean_frame)).mean()
     kl = vae.latent.kl(mu, lv).sum(1).mean()
     beta = (vae.steps / vae.cfg.kl_warmup).clamp(max=1) if vae.cfg.kl_warmup else 1
     return dict(F=vae.cfg.precision * nll + beta * kl, nll=nll, kl=kl, mse=mse)
