@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['Play', 'play_steps', 'train_vae_round', 'encode_rounds', 'split_rounds', 'transition_run', 'train_transition_round',
-           'train_habit', 'load_initial_model', 'check_train_agent', 'play_round', 'replay_training_play', 'report_of',
-           'train_models', 'train_round', 'train_after_last_round', 'steps_spent', 'train_agent', 'computing_time',
-           'round_line']
+           'train_habit', 'check_train_agent', 'play_round', 'replay_training_play', 'report_of', 'train_models',
+           'train_round', 'train_after_last_round', 'steps_spent', 'train_agent', 'computing_time', 'round_line']
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
 import io
@@ -22,13 +21,14 @@ import torch
 
 from .agent import HABIT_NETWORKS, Agent, TrainAgentConfig, agent_file, load_agent, save_agent
 from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
-from .checkpoints import find_device, open_run, pretrained_path, write_config
+from .checkpoints import find_device, keep_model, open_run, write_config
 from .config import check_bounds, make_config
 from .core import check, check_folder, read_json, write_bytes, write_json
 from .data import play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
-from .frame_data import FrameData
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_of, to_float
+from .frame_data import FrameData
+from .initial_models import TRAIN_ALL, InitialModels, load_initial_models
 from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
 from .policy_imagination import train_policy_in_imagination
 from .policy_replay import DuelingQNetwork, train_q_from_replay
@@ -39,7 +39,6 @@ from aif_atari.train_transition import (
     check_max_steps,
     keep_transition,
     load_transition,
-    resolve_vae_path,
 )
 from .transition import TransitionModel
 from .vae import VAE, check_vae, free_energy, start_from
@@ -192,26 +191,6 @@ def train_habit(
     )
 
 # %% ../nbs/05d_active_learning.ipynb #053678a8
-def load_initial_model(
-    cfg: TrainAgentConfig,
-) -> tuple[TrainAgentConfig, tuple[VAE, TransitionModel] | None]:  # settings as the given model fixes them; the models
-    "Load the transition model that `cfg` names, if any, and its VAE."
-    check(not (cfg.model_path and cfg.pretrained), 'Begin with one model: --model_path or --pretrained, not both.')
-    if not (cfg.model_path or cfg.pretrained):
-        return cfg, None
-    model = load_transition(cfg.model_path or pretrained_path(cfg.pretrained, 'TransitionModel'))
-    run = model.settings
-    kind = run.transition.kind
-    check(kind == 'grid', f'An agent begins with a model of the kind grid, not {kind}.')
-    asked, own, default = cfg.collect.env_name, run.collect.env_name, TrainAgentConfig().collect.env_name
-    check(asked in (own, default), f'{own} is the game of the model that the agent begins with, not {asked}.')
-    print(f'The game is {own}, that of the model to begin with.')
-    game = ('env_name', 'frame_size', 'frame_skip', 'sticky', 'full_actions', 'actions', 'settle')
-    sizes = ('latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
-    taken = {k: getattr(run.collect, k) for k in game} | {k: getattr(run.transition, k) for k in sizes}
-    return make_config(TrainAgentConfig, taken, cfg, seed=run.train.seed), (load_vae(resolve_vae_path(run)), model)
-
-
 def check_train_agent(
     cfg: TrainAgentConfig,
 ) -> None:
@@ -240,15 +219,15 @@ def play_round(
     folder: Path,  # of the round
     agent: Agent | None = None,  # of the round before
     spent: int = 0,  # agent steps made so far
-    initial_models: tuple[VAE, TransitionModel] | None = None,  # to start from, as `load_initial_model` gives them
+    initial: InitialModels = TRAIN_ALL,  # to start from
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the report
 ) -> Play:
     "Read the round's games from its folder, or play them now and write their report."
     if not (folder / 'report.json').exists():
         schedule = cfg.schedule
         limit = schedule.total_timesteps - spent
-        if k == 0 and initial_models:
-            new = replay_training_play(initial_models[1], limit)
+        if k == 0 and initial.model:
+            new = replay_training_play(initial.model, limit)
         else:
             policy = agent and agent.to(find_device(cfg.device)).mcts_agent(cfg.act, cfg.seed + k)
             measuring = agent is not None and schedule.measure_steps > 0
@@ -298,7 +277,7 @@ def train_models(
     folder: Path,  # of the round
     rounds: list[Episodes],  # of each round so far
     agent: Agent | None,  # of the round before
-    initial_models: tuple[VAE, TransitionModel] | None,  # to start from
+    initial: InitialModels,  # to start from
     belief_cache: dict,  # the cache of `encode_rounds`
 ) -> tuple[Agent, Beliefs]:  # with the habit of the round before, or a new one; beliefs about all frames
     "Train the VAE and the transition model for a round, for as many epochs as the schedule gives."
@@ -306,10 +285,12 @@ def train_models(
     if agent:
         vae, model = agent.vae, agent.model
         vae_epochs, model_epochs = schedule.vae_epochs_later, schedule.transition_epochs_later
-    elif initial_models:
-        (vae, model), vae_epochs, model_epochs = initial_models, 0, 0
     else:
-        vae, model, vae_epochs, model_epochs = None, None, schedule.vae_epochs, schedule.transition_epochs
+        vae, model = initial
+        vae_epochs = schedule.vae_epochs if vae is None else 0
+        model_epochs = schedule.transition_epochs if model is None else 0
+    if initial.keeps_vae:
+        vae_epochs = 0
     if agent is None:
         sides = (rounds[0].subset(ids) for ids in split_rounds(rounds, TrainConfig().val_split, cfg.seed))
         check_lengths(sides, schedule.transition_horizon + cfg.transition.warmup_frames)
@@ -334,14 +315,14 @@ def train_round(
     rounds: list[Episodes],  # of each round so far
     visits: np.ndarray,  # (num_frames, A) of the last round
     agent: Agent | None = None,  # of the round before
-    initial_models: tuple[VAE, TransitionModel] | None = None,  # to start from
+    initial: InitialModels = TRAIN_ALL,  # to start from
     belief_cache: dict | None = None,  # the cache of `encode_rounds`
 ) -> Agent:
     "Train VAE, transition model, habit and critic, or load the agent if the folder has one."
     if agent_file(folder).exists():
         return load_agent(agent_file(folder))
     cache = {} if belief_cache is None else belief_cache
-    new, beliefs = train_models(cfg, folder, rounds, agent, initial_models, cache)
+    new, beliefs = train_models(cfg, folder, rounds, agent, initial, cache)
     new.to(find_device(cfg.device))
     # only the last round's visits are a target
     earlier = np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)
@@ -395,12 +376,14 @@ def train_agent(
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the reports
 ) -> Agent:
     "Train an agent on its own play, round by round. The same call continues a run that was stopped."
-    cfg, initial_models = load_initial_model(cfg)
+    cfg, initial = load_initial_models(cfg)
     check_train_agent(cfg)
     with open_run(cfg) as folder:
         agent, played, belief_cache = None, [], {}
         if cfg.model_path:
             cfg.model_path = str(keep_transition(cfg.model_path, folder / 'initial'))
+        if cfg.vae_path:
+            cfg.vae_path = str(keep_model(cfg.vae_path, folder / 'initial' / 'vae.pt'))
         write_config(folder, cfg)
         schedule = cfg.schedule
         for k in range(schedule.rounds):
@@ -409,9 +392,9 @@ def train_agent(
                 break  # the budget has no room for a whole round
             here = check_folder(folder / f'round_{k}')
             with computing_time(here):
-                new = play_round(cfg, k, here, agent, spent, initial_models, evaluate)
+                new = play_round(cfg, k, here, agent, spent, initial, evaluate)
                 played.append(new.eps)
-                agent = train_round(cfg, here, played, new.visits, agent, initial_models, belief_cache)
+                agent = train_round(cfg, here, played, new.visits, agent, initial, belief_cache)
             print(round_line(read_json(here / 'report.json')), flush=True)
         assert agent is not None  # at least one round is played
         with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):

@@ -80,6 +80,9 @@ class TrainAgentConfig:
     # round trains one
     model_path: str = ''
     pretrained: str = ''  # or the name of a shipped one, such as pong
+    # shipped VAE to use as it is, such as atari26; by default the first round trains one, and later rounds go on
+    vae_pretrained: str = ''
+    vae_path: str = ''  # or the checkpoint of one
     seed: BaseSeed = 42  # of play and training
     device: str = 'cpu'  # device that trains and plays: auto, cpu, cuda or mps
     output_dir: str = 'outputs/agent'  # run folder; the same command again continues a run that was stopped

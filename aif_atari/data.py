@@ -310,7 +310,7 @@ def _recorded(
     few = f'{budget.limit} steps are too few to play a single one after {session.slots.settle} to settle.'
     check(len(lengths), few)
     config = asdict(session.cfg)
-    if not session.cfg.steps and (budget.enough or session.over):
+    if not session.cfg.play_length and (budget.enough or session.over):
         config['num_episodes'] = len(lengths)
     return Episodes(
         **session.writer.arrays,
@@ -333,9 +333,9 @@ def play(
     enough: int | None = None,  # agent steps after which no game is begun any more, whatever `cfg.num_episodes` says
     limit: int | None = None,  # agent steps that are never exceeded; what still runs is cut there, and kept
 ) -> Episodes:
-    "Play `cfg.num_episodes`, `cfg.steps` or `enough`. Raise `InputError` for an unknown game or a wrong setting."
+    "Play `cfg.num_episodes`, `cfg.play_length` or `enough`. Raise `InputError` for an unknown game or a wrong setting."
     check_collect(cfg)
-    enough, limit = enough or cfg.steps or None, limit or cfg.steps or None
+    enough, limit = enough or cfg.play_length or None, limit or cfg.play_length or None
     budget, n = _plan(cfg, enough, limit)
     session = _Session(cfg, (games or open_games)(cfg, n), budget, n)
     policy = policy or RandomPolicy(len(session.games.action_names), cfg.seed, cfg.hold, cfg.hold_least)
@@ -378,7 +378,7 @@ def replay(
     "Play the episodes of one slot again. Raise `InputError` when the replay departs from the record."
     cfg = from_dict(CollectConfig, eps.config)
     whole = 'Only a whole collection can be replayed: replay first, take the subset afterwards.'
-    check(cfg.steps or len(eps) == cfg.num_episodes, whole)
+    check(cfg.play_length or len(eps) == cfg.num_episodes, whole)
     ale, actions = _emulator(cfg, slot)
     for i in np.flatnonzero(eps.slots == slot).tolist():
         ale.reset_game()

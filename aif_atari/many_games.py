@@ -48,7 +48,7 @@ def fresh_games(
     cfg: FreshConfig,
 ) -> dict[str, Episodes]:  # name of a game -> its episodes, with `ram` where the game has labels
     "Fresh episodes of each game, played or read."
-    protocol = CollectConfig(cfg.env_name, steps=cfg.steps, seed=cfg.seed, hold=8, settle=-1)
+    protocol = CollectConfig(cfg.env_name, play_length=cfg.steps, seed=cfg.seed, hold=8, settle=-1)
     games = {}
     for name in game_names(cfg.env_name):
         eps = games_of(Path(cfg.fresh_dir) / find_game(name)[1], replace(protocol, env_name=name))[0]
@@ -131,7 +131,7 @@ def cell_run(
     names = cell_games(cfg)
     frames = round(0.9 * cfg.steps) * len(names)
     started = bool(cfg.pretrained or cfg.init_path)
-    game = dict(env_name=','.join(names), steps=cfg.steps, hold=8, settle=-1, seed=cfg.seed)
+    game = dict(env_name=','.join(names), play_length=cfg.steps, hold=8, settle=-1, seed=cfg.seed)
     training = dict(batch_size=cfg.batch_size, lr=cfg.lr or (5e-4 if started else 2e-3))
     start = dict(pretrained=cfg.pretrained, init_path=cfg.init_path)
     training['epochs'] = max(1, round(cfg.updates / max(1, frames // cfg.batch_size)))

@@ -87,7 +87,7 @@ def main():
     wanted = int(sys.argv[1]) if sys.argv[1:] else 5
     cases = SMALL_CASES.strip().splitlines()
     rounds = read_json(FILE)['rounds'] if FILE.exists() else []
-    rates = measure_playing(CollectConfig(num_episodes=30))[1]
+    rates = measure_playing(CollectConfig())[1]
     everyday = dict(waits=measure_waits(), steps_per_second=rates._asdict())
     print(everyday, flush=True)
     with tqdm(total=wanted * len(KINDS) * len(cases), initial=len(rounds) * len(KINDS) * len(cases)) as bar:
