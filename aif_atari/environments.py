@@ -37,9 +37,7 @@ class CollectConfig:
     # ("my_games:Maze-v0")
     env_name: str = 'Breakout'
     num_episodes: Natural = 100  # whole episodes to play; 0: as many as the command finds right
-    play_length: Natural = (
-        0  # play so many agent steps instead of num_episodes; the episodes that still run are cut there
-    )
+    play_length: Natural = 0  # agent steps to play instead of num_episodes; what still runs is cut there
     max_steps: Count = 1000  # agent steps after which an episode is truncated
     seed: Seed = 42  # the same seed gives the same bytes
     frame_size: Annotated[int, Bounds(8, 160)] = 64  # height and width of a frame, pixels

@@ -167,7 +167,7 @@ def run_transfer(
             games=games,
         )
         result.write(numbers)
-    print(games_table({'this VAE': numbers['games']}))
+    print(games_table({'this VAE': games}))
     return numbers
 
 
@@ -242,7 +242,8 @@ def plot_latent_map(
     fig, ax = plt.subplots(figsize=(7.4, 5))
     for k, (name, xy) in enumerate(places.items()):
         ax.plot(*xy.T, '.', ms=3, alpha=0.5, color=COLOURS[k % len(COLOURS)])
-        ax.annotate(name, np.median(xy, 0), fontsize=8, ha='center')
+        x, y = np.median(xy, 0)
+        ax.text(x, y, name, fontsize=8, ha='center')
     ax.set(xlabel='first direction', ylabel='second direction')
     return fig
 
@@ -325,7 +326,7 @@ def browse_games(
 
     @torch.no_grad()
     def show(change=None):
-        eps = games[choice.value]
+        eps = games[str(choice.value)]
         frames = eps.stack(eps.rows()[[slider.value]], vae.cfg.context)
         frame, shown = frames[0][..., -3:], to_uint8(vae.reconstruct(to_float(frames)))[0]
         error = np.abs(frame.astype(int) - shown)

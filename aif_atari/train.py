@@ -299,7 +299,10 @@ def load_start(
     cfg: TrainVAEConfig,  # its model's settings become those of the weights
 ) -> VAE | None:  # None: training starts from a simpler model
     "The VAE whose weights training starts from. Raise `InputError` for settings that do not fit it."
-    check(not (cfg.pretrained and cfg.init_path), 'Name one start: --pretrained or --init_path, not both.')
+    check(
+        not (cfg.pretrained and cfg.init_path),
+        'A VAE starts from pretrained weights or from those in init_path, not from both.',
+    )
     if not (cfg.pretrained or cfg.init_path):
         return None
     vae = load_vae(cfg.init_path) if cfg.init_path else load_pretrained(cfg.pretrained)

@@ -33,7 +33,7 @@ aif_collect --env_name Pong {GAMES} --output_file episodes.npz
 aif_train_vae {TINY} --output_dir vae
 aif_eval_vae --model_path vae/best_model.pt --frame_size 32 {FRESH}
 aif_object_recall --pretrained breakout {GAMES} --per_episode 10 --probe_episodes 0
-aif_ablations --variant grid --core_minutes 0.05
+aif_ablations --variant grid --core_minutes 0.05 --games_share 0.02 --no-probes
 aif_train_transition {GAMES} --hidden 8 --epochs 4 --steps 3 --outcome_epochs 1 --output_dir transition
 aif_eval_transition --model_path transition/best_model.pt {GAMES} --num_windows 50
 aif_train_agent {AGENT} --output_dir agent

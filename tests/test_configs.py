@@ -70,6 +70,7 @@ WRONG = dict(
     aif_rgm='--seeds 0',
     aif_rgm_atari='--clusters 1',
     aif_rgm_versus='--games 0',
+    aif_transfer='--updates 0',
     aif_speed='--seconds nan',
     aif_reproduce='--preset quik',
 )

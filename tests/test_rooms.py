@@ -12,7 +12,17 @@ PACKAGE = ROOT / 'aif_atari'
 MODULES = {p.stem: p for p in sorted(PACKAGE.glob('[a-z]*.py'))}
 EVALUATION = {'eval', 'object_recall', 'object_labels', 'ablations', 'imagination', 'imagination_report', 'compare'}
 EVALUATION |= {'lost_lives', 'explain', 'play_animation', 'rollout_viewer', 'search_speed', 'speed', 'reproduce'}
-TRAINING = ('train', 'train_transition', 'policy_imagination', 'policy_replay', 'active_learning', 'agent')
+EVALUATION |= {'many_games'}
+TRAINING = (
+    'train',
+    'frame_data',
+    'collect',
+    'train_transition',
+    'policy_imagination',
+    'policy_replay',
+    'active_learning',
+    'agent',
+)
 GROUND_FLOOR = {
     'expected_free_energy': {'core', 'config'},
     'tree_search': {'core', 'config'},

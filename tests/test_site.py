@@ -519,17 +519,21 @@ def test_chapters_follow_one_another_and_say_how_to_open_them(browser, docs):
             )
 
 
-# Empties each piece of code that looks like an earlier one: axe takes a minute for ten thousand of them.
+# Empties each piece of text that looks like one of an earlier page or place: axe takes minutes for ten thousands of them.
+# What a text looks like follows from its element and from those around it, since all pages have the same styles.
 ONE_OF_EACH = '''() => {
-  const seen = new Set();
-  for (const piece of document.querySelectorAll('pre span, pre a')) {
-    if (piece.children.length) continue;
+  const seen = new Set(JSON.parse(localStorage.getItem('looks') || '[]'));
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) if (walker.currentNode.textContent.trim()) texts.push(walker.currentNode);
+  for (const text of texts) {
     let look = '';
-    for (let e = piece; e !== document.body; e = e.parentElement)
-      look += `${e.tagName} ${e.className} ${e.getAttribute('style')};`;
-    if (seen.has(look)) piece.textContent = '';
+    for (let e = text.parentElement; e; e = e.parentElement)
+      look += `${e.tagName} ${e.id.startsWith('quarto') ? e.id : ''} ${e.className} ${e.getAttribute('style')};`;
+    if (seen.has(look)) text.textContent = '';
     seen.add(look);
   }
+  localStorage.setItem('looks', JSON.stringify([...seen]));
 }'''
 
 
