@@ -519,7 +519,7 @@ def test_chapters_follow_one_another_and_say_how_to_open_them(browser, docs):
             )
 
 
-# Empties each piece of text that looks like one of an earlier page or place: axe takes minutes for ten thousands of them.
+# Empties each text that looks like one of an earlier page or place: axe takes minutes for ten thousands of them.
 # What a text looks like follows from its element and from those around it, since all pages have the same styles.
 ONE_OF_EACH = '''() => {
   const seen = new Set(JSON.parse(localStorage.getItem('looks') || '[]'));
