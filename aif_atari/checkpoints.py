@@ -235,9 +235,13 @@ def weights_hash(
 # %% ../nbs/checkpoints.ipynb #fc052a26
 def own_game(
     asked: str,  # the game that is asked for; empty: the model's own
-    own: str,  # the game that the model was trained on
+    own: str,  # the game that the model was trained on; several are separated by commas
 ) -> str:
-    "The game to play with a model. Another than its own is said."
+    "The game to play with a model. Another than its own is said. Raise `InputError` where the game must be named."
+    several = own.split(',')
+    if len(several) > 1:
+        check(asked, f'The model was trained on {len(several)} games: name the one to play in env_name.')
+        return asked
     if asked and asked != own:
         print(f'The game is {asked}; the model was trained on {own}.')
     return asked or own

@@ -278,7 +278,7 @@ def load_for_evaluation(
     sizes = f'was trained on {size}x{size} frames, not {asked}x{asked}'
     check(size == asked, f'{cfg.model_path} {sizes}: add --frame_size {size}.')
     trained_on, seed = vae.settings.collect, cfg.collect.seed
-    fresh = trained_on.seed != seed or trained_on.env_name != cfg.collect.env_name
+    fresh = trained_on.seed != seed or game not in trained_on.env_name.split(',')
     advice = 'choose another --seed, so that the games are fresh'
     check(fresh, f'The model was trained on the episodes of seed {seed}; {advice}.')
     return cfg, vae

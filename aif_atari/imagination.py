@@ -114,7 +114,7 @@ def imagine_windows(
     first = first[np.linspace(0, len(first) - 1, min(num_windows, len(first))).astype(int)]
     for f in np.array_split(first, math.ceil(len(first) / batch)):
         rows = torch.as_tensor(f[:, None] + np.arange(W + horizon))
-        a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_actions - 1)
+        a = beliefs.actions[rows[:, :-1]].clamp(max=model.cfg.num_codes - 1)
         mu, lv, logits = (
             x[:, :, W - 1 :].cpu() for x in model.rollout(beliefs.mu[rows[:, :W]].to(device), a.to(device))
         )

@@ -40,6 +40,7 @@ class FreshConfig:
     env_name: str = 'atari26'  # the games to measure on: a game, several (Breakout,Pong), or atari26
     steps: Count = 4000  # agent steps of each
     per_episode: Count = 40  # frames to look at in each episode
+    full_actions: bool = False  # play with all 18 actions, which mean the same in every game
     seed: BaseSeed = 1_000_042  # of the fresh episodes
     fresh_dir: str = 'outputs/fresh_games'  # where they are kept
 
@@ -49,6 +50,7 @@ def fresh_games(
 ) -> dict[str, Episodes]:  # name of a game -> its episodes, with `ram` where the game has labels
     "Fresh episodes of each game, played or read."
     protocol = CollectConfig(cfg.env_name, play_length=cfg.steps, seed=cfg.seed, hold=8, settle=-1)
+    protocol.full_actions = cfg.full_actions
     games = {}
     for name in game_names(cfg.env_name):
         eps = games_of(Path(cfg.fresh_dir) / find_game(name)[1], replace(protocol, env_name=name))[0]

@@ -291,6 +291,7 @@ def next_command(
     "What to type to measure the VAE, at the protocol that it was trained at."
     changed = {k: getattr(cfg.collect, k) for k in ('env_name', 'frame_size', 'frame_skip', 'sticky')}
     defaults = asdict(CollectConfig())
+    changed['env_name'] = changed['env_name'].partition(',')[0]  # of several games, the first
     flags = ''.join(f' --{k} {v}' for k, v in changed.items() if k == 'env_name' or v != defaults[k])
     return f"aif_eval_vae --model_path {Path(cfg.output_dir) / 'best_model.pt'}{flags}"
 
@@ -336,6 +337,7 @@ def train_vae(
     cfg = make_config(TrainVAEConfig, base=cfg)
     start = load_start(cfg)
     check_train_vae(cfg)
+    cfg.collect.env_name = ','.join(game_names(cfg.collect.env_name))
     with open_run(cfg) as folder:
         if cfg.init_path:
             cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))

@@ -28,6 +28,8 @@ class TransitionConfig:
     latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places
     latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
     num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A
+    # games that the model is told apart; the number of an action is then that of its game times A, plus its own
+    num_games: Annotated[int, Bounds(0, 1000)] = 0
     warmup_frames: Annotated[int, Bounds(1, 1000)] = 5  # observed frames before a rollout
     # weight of the outcomes' surprise in the loss; the squared error has weight 1
     outcome_weight: NonNegative = 10.0
@@ -37,6 +39,14 @@ class TransitionConfig:
     @property
     def z_dim(self) -> int:
         return self.latent_dim * max(1, self.latent_grid) ** 2
+
+    @property
+    def num_codes(self) -> int:  # numbers that an action can have
+        return self.num_actions * max(1, self.num_games)
+
+    @property
+    def action_inputs(self) -> int:  # numbers that the network gets for an action
+        return self.num_actions + self.num_games
 
 # %% ../nbs/04_transition.ipynb #5d391785
 def check_transition(cfg: TransitionConfig) -> None:
@@ -69,7 +79,7 @@ class GridBody(nn.Module):
             'place',
             torch.stack(torch.meshgrid(torch.linspace(-1, 1, g), torch.linspace(-1, 1, g), indexing='ij'))[None],
         )
-        self.read = nn.Sequential(conv(2 * Z + cfg.num_actions + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
+        self.read = nn.Sequential(conv(2 * Z + cfg.action_inputs + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
         self.gates, self.candidate = nn.Conv2d(2 * H, 2 * H, 1), conv(2 * H, H)
         self.memory_shape, self.layer = (g, g, H + Z), lambda a, b: nn.Conv2d(a, b, 1)
         self.features, self.outputs, self.pooled = 2 * H, 2 * Z, 4 * H
@@ -103,7 +113,7 @@ class VectorBody(nn.Module):
 
     def __init__(self, cfg):
         super().__init__()
-        self.cell = nn.GRUCell(cfg.z_dim + cfg.num_actions, cfg.hidden)
+        self.cell = nn.GRUCell(cfg.z_dim + cfg.action_inputs, cfg.hidden)
         self.memory_shape, self.layer = (cfg.hidden,), nn.Linear
         self.features, self.outputs, self.pooled = cfg.hidden, 2 * cfg.z_dim, cfg.hidden
 
@@ -136,7 +146,11 @@ class TransitionStep(nn.Module):
 
     def remember(self, z, a, h):
         "Update the memory from z (B, Z) and a (B,) int64 -> h', features, pooled features."
-        return self.body((z - self.centre) / self.scale, F.one_hot(a, self.cfg.num_actions).float(), h)
+        A, games = self.cfg.num_actions, self.cfg.num_games
+        action = F.one_hot(a % A, A) if games else F.one_hot(a, A)
+        if games:
+            action = torch.cat([action, F.one_hot(a // A, games)], -1)
+        return self.body((z - self.centre) / self.scale, action.float(), h)
 
     def predict(self, z, f, pooled):
         "Means (M, B, Z), log-variances (M, B, Z) and logits of the outcomes (M, B, 2): all members at once."
