@@ -96,6 +96,7 @@ class SettingsParser(ArgumentParser):
     def __init__(self, prog: str, description: str):
         usage = '%(prog)s [settings]'
         self.flags: list[str] = []  # for near matches
+        self.takes_others = False  # whether flags that are not its own are kept, as `others`
         super().__init__(prog, usage, description, formatter_class=_HelpLines, allow_abbrev=False)
 
     def add_argument(self, *names: Any, **kw: Any) -> Action:
@@ -117,7 +118,9 @@ class SettingsParser(ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
         "As `ArgumentParser.parse_args`, with another sentence for an unknown flag."
         parsed, unknown = self.parse_known_args(_join_negative(sys.argv[1:] if args is None else args), namespace)
-        if unknown and unknown[0].startswith('-'):
+        if self.takes_others:
+            parsed.others = unknown
+        elif unknown and unknown[0].startswith('-'):
             flag = unknown[0].partition('=')[0]
             self.error(f'There is no flag {flag}{did_you_mean(flag, self.flags)}')
         elif unknown:
@@ -188,6 +191,7 @@ def parser_spec(
     prog: str,  # the command's name
     description: str,  # what the command does
     presets: Mapping[str, Preset] | None = None,  # name -> settings
+    others: str = '',  # what flags are for that are not settings; by default there are none
 ) -> dict[str, Any]:  # strings, lists and dicts, as JSON holds them
     "All that a command line shows and reads: the flag of each name of a setting, in the groups of help."
     titles = {'': 'settings', **_group_titles(config)}
@@ -195,12 +199,13 @@ def parser_spec(
     for name, paths in setting_names(config).items():
         kind = setting_paths(config)[paths[0]].kind.__name__
         groups[paths[0].rpartition('.')[0]].append([name, kind, _flag_help(config, name)])
-    return dict(
+    spec = dict(
         prog=prog,
         description=description,
         presets=[f'{name}: {preset.about}' for name, preset in (presets or {}).items()],
         groups=[[titles[path], flags] for path, flags in groups.items()],
     )
+    return spec | dict(others=others) if others else spec
 
 
 _KINDS: dict[str, dict[str, Any]] = dict(  # how argparse reads a flag of each kind
@@ -226,6 +231,9 @@ def spec_parser(
     if spec['presets']:
         about = '\n'.join(['a set of settings; those of a file and flags override it', *spec['presets']])
         parser.add_argument('--preset', metavar='NAME', default=SUPPRESS, help=about.replace('%', '%%'))
+    if spec.get('others'):
+        parser.takes_others = True
+        parser.epilog = spec['others'].replace('%', '%%')
     if len(spec['groups']) > 1:
         parser.epilog = 'A setting of a part can also be given as --PART.NAME; this sets it in that part only.'
     for title, flags in spec['groups']:
@@ -309,12 +317,13 @@ class Command:
 
     def __init__(
         self,
-        run: Callable[[Any], Any],  # takes the configuration
+        run: Callable[..., Any],  # takes the configuration
         config: type[IsDataclass],  # a dataclass with a default for every field
         prog: str,  # the command's name
         presets: Mapping[str, Preset] | None = None,  # name -> settings
+        others: str = '',  # what flags are for that are not settings: `run(cfg, words)` gets them too
     ):
-        self.run, self.config, self.presets = run, config, presets or {}
+        self.run, self.config, self.presets, self.others = run, config, presets or {}, others
         self.__name__, self.__doc__ = prog, run.__doc__
 
     def parse(
@@ -322,14 +331,15 @@ class Command:
         argv: Sequence[str] | None = None,  # flags and values; by default those of this process
     ) -> Namespace:  # of what was given
         "Read the flags. A wrong one ends the process with one sentence and exit code 2."
-        return config_parser(self.config, self.__name__, self.__doc__ or '', self.presets).parse_args(argv)
+        spec = parser_spec(self.config, self.__name__, self.__doc__ or '', self.presets, self.others)
+        return spec_parser(spec).parse_args(argv)
 
     def settings(
         self,
         given: Namespace,  # as `parse` returns it
     ) -> Any:  # the configuration, its bounds checked
         "The configuration: defaults, changed by the preset, by the file and by the flags. Raise `InputError`."
-        flags = {name: value for name, value in vars(given).items() if name != 'threads'}
+        flags = {name: value for name, value in vars(given).items() if name not in ('threads', 'others')}
         cfg = self.config()
         if self.presets and 'preset' in flags:
             name = one_of(flags.pop('preset'), self.presets, 'preset')
@@ -364,7 +374,7 @@ class Command:
         try:
             cfg = self.settings(given)
             with use_threads(getattr(given, 'threads', None)):
-                self.run(cfg)
+                self.run(cfg, given.others) if self.others else self.run(cfg)
         except InputError as e:
             self._stop(str(e), 2)
         except KeyboardInterrupt as e:
@@ -392,11 +402,12 @@ def command(
     config: type[IsDataclass],  # the dataclass of the command's settings
     prog: str,  # the command's name
     presets: Mapping[str, Preset] | None = None,  # name -> settings
-) -> Callable[[Callable[[Any], Any]], Command]:
+    others: str = '',  # what flags are for that are not settings; by default there are none
+) -> Callable[[Callable[..., Any]], Command]:
     "A decorator: `run(cfg)` becomes a command-line program whose flags are the settings of `config`."
 
-    def decorate(run: Callable[[Any], Any]) -> Command:
-        return Command(run, config, prog, presets)
+    def decorate(run: Callable[..., Any]) -> Command:
+        return Command(run, config, prog, presets, others)
 
     return decorate
 

@@ -27,7 +27,7 @@ def commands():
 def table():
     "The content of the file."
     specs = {
-        name: dict(module=module, spec=parser_spec(c.config, name, c.__doc__ or '', c.presets))
+        name: dict(module=module, spec=parser_spec(c.config, name, c.__doc__ or '', c.presets, c.others))
         for name, (module, c) in sorted(commands().items())
     }
     return json.dumps(specs, ensure_ascii=False, indent=1) + '\n'
