@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import ContinuousBernoulli, OneHotCategorical
 
+from .data_parallel import noise_like
+
 # %% ../nbs/likelihoods.ipynb #f56ff9e0
 def kl_nats(
     mu: torch.Tensor,  # (..., latent) posterior mean
@@ -141,7 +143,7 @@ class GaussianLatent:
         lv: torch.Tensor,  # (..., Z)
     ) -> torch.Tensor:  # (..., Z)
         "A sample of the belief, through which gradients pass."
-        return mu + torch.randn_like(mu) * (0.5 * lv).exp()
+        return mu + noise_like(mu) * (0.5 * lv).exp()
 
     def kl(
         self,

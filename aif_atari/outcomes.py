@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .data_parallel import mean_over_ranks
 from .episodes import Episodes
 
 # %% ../nbs/outcomes.ipynb #eefe38c0
@@ -52,4 +53,4 @@ def hazard_surprise(
     "-ln p(outcomes), mean over members and over the steps before which nothing was lost."
     counts = still_going(outcomes[..., -1], since)
     surprise = F.binary_cross_entropy_with_logits(logits, outcomes.expand_as(logits), reduction='none').sum(-1)
-    return (surprise * counts).sum() / (len(logits) * counts.sum())
+    return (surprise * counts).sum() / (len(logits) * mean_over_ranks(counts.sum()))

@@ -43,6 +43,7 @@ from .cli import command
 from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
 from .collect import games_of
 from .core import InputError, check, to_json, write_text
+from .data_parallel import average_gradients, mean_over_ranks, part_of_batch, shared_training, world_size
 from .environments import CollectConfig, check_collect
 from .episodes import Episodes, to_float, to_uint8
 from .frame_data import FrameData, GamesData, games_free_energy
@@ -99,6 +100,8 @@ def run_epoch(
     sums, n = {}, 0
     with torch.set_grad_enabled(step is not None):
         for batch in batches:
+            if step is not None:
+                batch = part_of_batch(batch)
             size = len(batch['o'] if isinstance(batch, dict) else batch)
             with autocast():
                 parts = loss(model, batch)
@@ -109,6 +112,8 @@ def run_epoch(
             n += size
             if bar is not None:
                 bar.update()
+    if step is not None:
+        sums, n = {k: mean_over_ranks(v) * world_size() for k, v in sums.items()}, n * world_size()
     return {k: float(v) / n for k, v in sums.items()}, n
 
 
@@ -116,6 +121,7 @@ def _step(model, opt, schedule, clip):
     def step(objective):
         opt.zero_grad()
         objective.backward()
+        average_gradients(model)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
         if not (torch.isfinite(objective) and torch.isfinite(norm)):
             raise Diverged
@@ -338,7 +344,7 @@ def train_vae(
     start = load_start(cfg)
     check_train_vae(cfg)
     cfg.collect.env_name = ','.join(game_names(cfg.collect.env_name))
-    with open_run(cfg) as folder:
+    with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:
         if cfg.init_path:
             cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))
         device, games = find_device(cfg.train.device), games_of(folder, cfg.collect)
@@ -346,6 +352,7 @@ def train_vae(
         one = len(games) == 1
         data = FrameData(games[0], *options) if one else GamesData(games, *options, cfg.collage_across)
         write_config(folder, cfg)
+        ready()
         vae = begin_vae(cfg, data, start)
         half = ', bfloat16' if use_bfloat16(cfg.train.mixed_precision, device) else ''
         played = repr(games[0]) if one else f'{len(games)} games'

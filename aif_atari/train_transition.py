@@ -32,6 +32,7 @@ from .cli import command
 from .collect import episodes_of
 from .config import Natural, check_bounds, make_config, part
 from .core import check, file_hash
+from .data_parallel import shared_training
 from .environments import CollectConfig, check_collect, find_game, open_games
 from .episodes import HasEpisodes, split_episodes, window_starts
 from .outcomes import hazard_surprise
@@ -91,7 +92,7 @@ class OutcomeData:
 
     def batches(self, part, order):
         for i in torch.as_tensor(order).split(self.batch_size):
-            yield dict(o=part[0][i].float().to(self.device), outcomes=part[1][i].to(self.device))
+            yield dict(o=part[0][i].float().to(self.device), outcomes=part[1][i].to(self.device), whole=True)
 
     def train(self, epoch):
         return self.batches(self.parts[0], np.random.default_rng([self.seed, epoch]).permutation(len(self.parts[0][0])))
@@ -221,12 +222,13 @@ def train_transition(
 ) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
     "Train a transition model on random play of one game, encoded by a trained VAE."
     cfg, vae = resolve_config(cfg)
-    with open_run(cfg) as folder:
+    with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:
         if cfg.model_path:
             cfg.model_path = str(keep_model(cfg.model_path, folder / 'vae.pt'))
         device, seed = find_device(cfg.train.device), cfg.train.seed
         eps = episodes_of(folder, cfg.collect)
         write_config(folder, cfg)
+        ready()
         sides = split_episodes(eps, cfg.train.val_split, seed)
         check_lengths(sides, longest_window(cfg))
         train, val = (encode_episodes(vae, side) for side in sides)

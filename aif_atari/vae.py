@@ -20,6 +20,7 @@ from torch import nn
 from .checkpoints import half_precision
 from .config import Bounds, Natural, NonNegative, OneOf, Positive, Size, check_bounds
 from .core import check
+from .data_parallel import mean_over_ranks
 from .episodes import to_float
 from .likelihoods import LATENTS, LIKELIHOODS
 
@@ -350,7 +351,7 @@ def free_energy(
 ) -> dict[str, torch.Tensor]:  # means over the batch, nats per frame: `F` (minimised), `nll`, `kl`; and `mse` per value
     "Variational free energy of a batch, with one sample of z per frame (Kingma and Welling 2014, eq. 7)."
     out, mu, lv = vae(o)
-    mse = F.mse_loss(vae.likelihood.mean(out.detach()), o)
+    mse = mean_over_ranks(F.mse_loss(vae.likelihood.mean(out.detach()), o))
     if vae.training:
         vae.var.lerp_(mse, 0.02)
         vae.steps += 1

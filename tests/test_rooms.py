@@ -29,7 +29,8 @@ GROUND_FLOOR = {
     'stats': {'core', 'plotting'},
     'animation': {'core', 'plotting'},
     'episodes': {'core', 'config', 'plotting'},
-    'likelihoods': {'core', 'config'},
+    'likelihoods': {'core', 'config', 'data_parallel'},
+    'data_parallel': {'core'},
     'optimisation': {'core'},
 }
 
