@@ -42,6 +42,7 @@ from .play_animation import PlayConfig, play_games
 from .plotting import gif_bytes
 from .renamed import read_result
 from .rgm_figures import FIGURES, make_figure
+from .seeds import for_each_seed
 from .train import TrainVAEConfig, load_vae, train_vae
 from .vae import VAE
 
@@ -299,15 +300,17 @@ def reproduce(cfg):
     find_game(cfg.env_name)
     find_device(cfg.device)
     check_seeds(cfg.seeds)
-    out, runs = check_folder(cfg.output_dir or f'outputs/{cfg.preset}'), {}
+    out = check_folder(cfg.output_dir or f'outputs/{cfg.preset}')
     with (
         open_result(out, 'report.json', cfg, 'report.html') as here,
         open_result(cfg.results_dir, f'vae_{cfg.preset}.json', cfg) as shared,
     ):
-        for seed in cfg.seeds.split(','):
-            print(f'\n== {cfg.env_name}, preset {cfg.preset}, seed {seed} ==', flush=True)
-            own = dict(env_name=cfg.env_name, seed=int(seed), device=cfg.device, output_dir=str(out / f'seed_{seed}'))
-            runs[seed] = run_seed(make_config(TrainVAEConfig, own, PRESETS[cfg.preset]()))
+        seeds = cfg.seeds.split(',')
+        print(f'\n== {cfg.env_name}, preset {cfg.preset}, seeds {cfg.seeds} ==', flush=True)
+        game = dict(env_name=cfg.env_name, device=cfg.device)
+        own = [game | dict(seed=int(seed), output_dir=str(out / f'seed_{seed}')) for seed in seeds]
+        settings = [make_config(TrainVAEConfig, each, PRESETS[cfg.preset]()) for each in own]
+        runs = dict(zip(seeds, for_each_seed(run_seed, settings)))
         played = agent_plays(cfg.env_name, out / 'agent')
         here.make_room()
         write_report(out / 'report.html', cfg.preset, cfg.env_name, runs, played)

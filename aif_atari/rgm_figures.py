@@ -11,7 +11,7 @@ __all__ = ['FRAMES', 'PLAYED', 'PAPER', 'FIGURES', 'RGM_CONDITIONS', 'aif_rgm', 
 # %% ../nbs/06b_rgm_figures.ipynb #5fa4733e
 import time
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -40,6 +40,7 @@ from aif_atari.rgm import (
     structure_cost,
 )
 from .rgm_play import Played, RGMAgent, RGMConfig, distances, goal_events, play_toy
+from .seeds import for_each_seed
 
 # %% ../nbs/06b_rgm_figures.ipynb #62e5acdd
 FRAMES = dict(pong=1024, breakout=2048)  # selected for structure learning
@@ -413,19 +414,18 @@ def measure_cost(
     rows = []
     for name in TOYS:
         o = select_play(TOYS[name], most, 0).o
-        for n in (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000):
-            if n <= most:
-                rows.append(dict(game=name, **structure_cost(o[:n])))
-                print(rows[-1], flush=True)
+        for n in (n for n in (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000) if n <= most):
+            rows.append(dict(game=name, **structure_cost(o[:n])))
+            print(rows[-1], flush=True)
     return rows
 
 # %% ../nbs/06b_rgm_figures.ipynb #b30e59af
 def _measure_play(name: str, seeds: int) -> dict[str, Any]:
     "Structure and play of one game, over seeds and conditions."
-    structure = [structure_numbers(name, seed) for seed in range(seeds)]
+    structure = for_each_seed(partial(structure_numbers, name), range(seeds))
     play = {}
     for condition in RGM_CONDITIONS:
-        games = play[condition] = [play_condition(name, condition, seed) for seed in range(seeds)]
+        games = play[condition] = for_each_seed(partial(play_condition, name, condition), range(seeds))
         hits, misses = ([g[k] for g in games] for k in ('hits', 'misses'))
         print(f'{name}, {condition}: hits {hits}, misses {misses}', flush=True)
     return dict(game=name, settings=asdict(RGMConfig()), published=PAPER[name], structure=structure, play=play)
@@ -440,7 +440,7 @@ def run_rgm(
         if cfg.what == 'cost':
             out: dict[str, Any] = dict(rows=measure_cost())
         elif cfg.what == 'structure':
-            out = {name: [structure_numbers(name, seed) for seed in range(cfg.seeds)] for name in TOYS}
+            out = {name: for_each_seed(partial(structure_numbers, name), range(cfg.seeds)) for name in TOYS}
         else:
             out = _measure_play(cfg.what, cfg.seeds)
         result.write(out)

@@ -71,6 +71,8 @@ WRONG = dict(
     aif_rgm_atari='--clusters 1',
     aif_rgm_versus='--games 0',
     aif_transfer='--updates 0',
+    aif_many_dynamics='--updates 0',
+    aif_sweep='--workers -1',
     aif_speed='--seconds nan',
     aif_reproduce='--preset quik',
 )
