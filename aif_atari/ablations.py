@@ -263,14 +263,19 @@ def load_cells(
     return {v: [read_result(f) for f in found] for v, found in files.items() if found}
 
 
+def _probe(cell, name):
+    "The network probe's R2 of a position; nan where none was fitted."
+    return cell['probes']['network'][name]['value'] if cell['probes'] else math.nan
+
+
 CELL_MEASURES = {  # column -> a function of a run, digits to show, bounds of the measure
     'core-minutes': (lambda c: c['seconds'] / 60, 1, (0, math.inf)),
     'epochs': (lambda c: c['epochs'], 0, (0, math.inf)),
     'PSNR, dB': (lambda c: c['fresh']['psnr']['value'], 1, (0, math.inf)),
     'ball recall, %': (lambda c: 100 * c['fresh']['ball']['value'], 1, (0, 100)),
     'false alarms, %': (lambda c: 100 * c['fresh']['ball, false alarms']['value'], 2, (0, math.inf)),
-    'R2 of ball x': (lambda c: c['probes']['network']['ball x']['value'], 2, (-math.inf, 1)),
-    'R2 of ball y': (lambda c: c['probes']['network']['ball y']['value'], 2, (-math.inf, 1)),
+    'R2 of ball x': (lambda c: _probe(c, 'ball x'), 2, (-math.inf, 1)),
+    'R2 of ball y': (lambda c: _probe(c, 'ball y'), 2, (-math.inf, 1)),
     'on better play, %': (lambda c: 100 * c['better']['ball']['value'], 1, (0, 100)),
 }
 

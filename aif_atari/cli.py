@@ -216,6 +216,14 @@ _KINDS: dict[str, dict[str, Any]] = dict(  # how argparse reads a flag of each k
 )
 
 
+def _add_common(parser: SettingsParser) -> None:
+    "The flags of every command but those that pass flags on."
+    about_file = "read settings from a JSON file, such as a run's config.json; flags override them"
+    parser.add_argument('--config', metavar='FILE', default=SUPPRESS, help=about_file)
+    about_threads = 'threads of PyTorch (at least 1; default: 2, or what OMP_NUM_THREADS says)'
+    parser.add_argument('--threads', metavar='INT', type=_whole_number, default=SUPPRESS, help=about_threads)
+
+
 def spec_parser(
     spec: Mapping[str, Any],  # as `parser_spec` gives it
 ) -> SettingsParser:
@@ -224,10 +232,8 @@ def spec_parser(
     parser = SettingsParser(prog, spec['description'])
     version = f'{prog} (aif_atari {__version__})'
     parser.add_argument('--version', action='version', version=version, help='show the version and exit')
-    about_file = "read settings from a JSON file, such as a run's config.json; flags override them"
-    parser.add_argument('--config', metavar='FILE', default=SUPPRESS, help=about_file)
-    about_threads = 'threads of PyTorch (at least 1; default: 2, or what OMP_NUM_THREADS says)'
-    parser.add_argument('--threads', metavar='INT', type=_whole_number, default=SUPPRESS, help=about_threads)
+    if not spec.get('others'):
+        _add_common(parser)
     if spec['presets']:
         about = '\n'.join(['a set of settings; those of a file and flags override it', *spec['presets']])
         parser.add_argument('--preset', metavar='NAME', default=SUPPRESS, help=about.replace('%', '%%'))

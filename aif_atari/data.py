@@ -378,7 +378,7 @@ def replay(
     "Play the episodes of one slot again. Raise `InputError` when the replay departs from the record."
     cfg = from_dict(CollectConfig, eps.config)
     whole = 'Only a whole collection can be replayed: replay first, take the subset afterwards.'
-    check(cfg.play_length or len(eps) == cfg.num_episodes, whole)
+    check(eps.num_frames == len(eps.actions) and (cfg.play_length or len(eps) == cfg.num_episodes), whole)
     ale, actions = _emulator(cfg, slot)
     for i in np.flatnonzero(eps.slots == slot).tolist():
         ale.reset_game()

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def noise_like(
 ) -> torch.Tensor:  # (B, ...) of standard normal numbers
     "This rank's part of the noise that one process would draw for the whole batch."
     ranks = world_size()
-    if ranks == 1:
+    if ranks == 1 or not torch.is_grad_enabled():  # every rank computes all held-out samples
         return torch.randn_like(x)
     whole = torch.randn(ranks * len(x), *x.shape[1:], dtype=x.dtype, device=x.device)
     return whole.chunk(ranks)[rank()]
@@ -61,7 +62,7 @@ def part_of_batch(
     ranks: int | None = None,  # by default those there are
     own: int | None = None,  # by default this one
 ) -> Any:  # the same with B / ranks rows
-    "This rank's part of a batch: of its first `fair` rows, and of those after them, the same share each."
+    "This rank's part of a batch: an equal share of the first `fair` rows, and of the rest."
     ranks, own = ranks or world_size(), rank() if own is None else own
     if ranks == 1 or (isinstance(batch, dict) and 'whole' in batch):
         return batch
@@ -103,10 +104,13 @@ def _begin(
 ) -> str:  # the device of this rank
     "Join the other ranks."
     cuda = torch.cuda.is_available() and device in ('auto', 'cuda')
+    known = cuda or device in ('auto', 'cpu')
+    check(known, f'Several ranks share the CPU, or have a GPU each: device must be auto, cpu or cuda, not {device}.')
     if cuda:
         device = f'cuda:{os.environ.get("LOCAL_RANK", "0")}'
         torch.cuda.set_device(device)
-    dist.init_process_group('nccl' if cuda else 'gloo')
+    patience = timedelta(days=1)  # the other ranks wait while rank 0 plays
+    dist.init_process_group('nccl' if cuda else 'gloo', timeout=patience)
     return device if cuda else 'cpu'
 
 
@@ -115,9 +119,12 @@ def shared_training(
     cfg: Any,  # has `output_dir`, and `train` with a `device`
 ) -> Iterator[tuple[Any, Callable[[], None]]]:  # settings of this rank, and what it calls when all is played
     "Train in all ranks that `torchrun` started; without it nothing is special."
-    if int(os.environ.get('WORLD_SIZE', '1')) < 2:
+    ranks = int(os.environ.get('WORLD_SIZE', '1'))
+    if ranks < 2:
         yield cfg, lambda: None
         return
+    size = cfg.train.batch_size
+    check(size % ranks == 0, f'batch_size must be a multiple of {ranks}, the number of ranks, not {size}.')
     device = _begin(cfg.train.device)
     cfg = replace(cfg, train=replace(cfg.train, device=device))
     try:
@@ -136,6 +143,9 @@ def _let_others_read() -> None:
     dist.barrier()
 
 
+_READ_AGAIN = ('checkpoint_last.pt', 'best_model.pt', 'init.pt', 'vae.pt')  # weights that a run reads
+
+
 @contextmanager
 def _private_copy(
     cfg: Any,  # of the run
@@ -143,9 +153,11 @@ def _private_copy(
     "Wait until rank 0 has played, and copy what it has; nothing is printed."
     dist.barrier()
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, 'w', encoding='utf-8') as nowhere:
-        for file in Path(cfg.output_dir).iterdir():
-            if file.suffix in ('.npz', '.json') or file.name in ('checkpoint_last.pt', 'init.pt', 'vae.pt'):
-                shutil.copy(file, folder)
+        for file in Path(cfg.output_dir).rglob('*'):
+            if file.suffix in ('.npz', '.json') or file.name in _READ_AGAIN:
+                copy = Path(folder) / file.relative_to(cfg.output_dir)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, copy)
         dist.barrier()
         os.environ['TQDM_DISABLE'] = '1'
         with redirect_stdout(nowhere):

@@ -278,7 +278,8 @@ def load_for_evaluation(
     sizes = f'was trained on {size}x{size} frames, not {asked}x{asked}'
     check(size == asked, f'{cfg.model_path} {sizes}: add --frame_size {size}.')
     trained_on, seed = vae.settings.collect, cfg.collect.seed
-    fresh = trained_on.seed != seed or game not in trained_on.env_name.split(',')
+    seen = [find_game(name) for name in trained_on.env_name.split(',')]
+    fresh = trained_on.seed != seed or find_game(game) not in seen
     advice = 'choose another --seed, so that the games are fresh'
     check(fresh, f'The model was trained on the episodes of seed {seed}; {advice}.')
     return cfg, vae
@@ -299,6 +300,8 @@ def evaluate_vae(
     folder = Path(cfg.output_dir or path.parent / 'evaluation')
     with open_result(folder, 'metrics.json', cfg, *EVALUATION_FILES, sha256=sha256) as result:
         eps = play(cfg.collect)
+        if ',' in vae.settings.collect.env_name:  # its own mean is that of many games, which is no baseline for one
+            vae.mean_frame.copy_(to_float(eps.frames[eps.spread(2048)], vae.mean_frame.device).mean(0, keepdim=True))
         train_eps = split_episodes(load_episodes(own), run.val_split, run.seed)[0] if own.exists() else None
         results = compare(vae, eps, cfg.num_samples, train_eps)
         figures = evaluation_figures(vae, eps)

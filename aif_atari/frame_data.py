@@ -87,13 +87,11 @@ class FrameData:
 # %% ../nbs/frame_data.ipynb #5cd5f855
 def balanced_order(
     sizes: Sequence[int],  # frames of each game
+    length: int,  # rows wanted
     rng: np.random.Generator,
-) -> np.ndarray:  # (longest, G) int, a frame of each game in each row
-    "Shuffle the frames of each game, again and again where a game has fewer than the others."
-    columns = []
-    for n in sizes:
-        times = -(-max(sizes) // n)
-        columns.append(np.concatenate([rng.permutation(n) for _ in range(times)])[: max(sizes)])
+) -> np.ndarray:  # (length, G) int, a frame of each game in each row
+    "Shuffle the frames of each game, again and again where a game has fewer."
+    columns = [np.concatenate([rng.permutation(n) for _ in range(-(-length // n))])[:length] for n in sizes]
     return np.stack(columns, 1)
 
 
@@ -108,28 +106,51 @@ class GamesData:
         context: int = 1,  # frames put together
         share: float = 0.0,  # of the training frames that become collages
         across: bool = True,  # their pieces come from any game, not from the frame's own alone
+        frames: int = 0,  # training frames of each game, evenly spaced; 0: all
+        steps: int = 0,  # batches an epoch; 0: as many as go once through the longest game
     ):
         self.context, self.share, self.across = context, share, across
         self.batch_size, self.seed, self.device = cfg.batch_size, cfg.seed, device
         self.train_eps, self.val_eps = zip(*(split_episodes(eps, cfg.val_split, cfg.seed) for eps in games))
-        self.num_train, self.num_val = (sum(e.num_frames for e in side) for side in (self.train_eps, self.val_eps))
         few = f'batch_size {cfg.batch_size} is smaller than the {len(games)} games; choose a larger one.'
         check(cfg.batch_size >= len(games), few)
-        self.steps = max(e.num_frames for e in self.train_eps) * len(games) // cfg.batch_size
-        check(self.steps, f'batch_size {cfg.batch_size} is larger than the training frames; choose a smaller one.')
-        means = [to_float(e.stack(e.spread(2048), context), device).mean(0) for e in self.train_eps]
+        self.rows = [e.spread(frames or e.num_frames) for e in self.train_eps]
+        self.val_rows = [e.spread(max(100, 4000 // len(games))) for e in self.val_eps]
+        self.num_train, self.num_val = (sum(map(len, rows)) for rows in (self.rows, self.val_rows))
+        longest = max(-(-cfg.batch_size // len(games)), *map(len, self.rows))
+        self.order_length, self.steps_of_pass = longest, longest * len(games) // cfg.batch_size
+        self.steps = steps or self.steps_of_pass
+        means = [to_float(self.frames(g, self.spread(g, 2048)), device).mean(0) for g in range(len(games))]
         self.means = torch.stack(means)  # (G, 3 * context, H, W)
+
+    def spread(
+        self,
+        game: int,
+        n: int,  # at most
+    ) -> np.ndarray:  # rows of the game's arrays
+        "Training frames of a game, evenly spaced."
+        rows = self.rows[game]
+        return rows[np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int)]
+
+    def frames(
+        self,
+        game: int,
+        rows: np.ndarray,  # (n,) of the game's arrays
+    ) -> np.ndarray:  # (n, H, W, 3 * context) uint8
+        "Some training frames of a game."
+        return self.train_eps[game].stack(rows, self.context)
 
     def sample(self, n: int) -> torch.Tensor:
         "Training frames of all games, as `FrameData.sample` gives them."
-        each = -(-n // len(self.train_eps))
-        frames = [e.stack(e.spread(each), self.context) for e in self.train_eps]
+        each = -(-n // len(self.rows))
+        frames = [self.frames(g, self.spread(g, each)) for g in range(len(self.rows))]
         return to_float(np.concatenate(frames)[:n], self.device)
 
     def held_out(self, n: int) -> np.ndarray:
-        "Held-out frames of `n` of the games, as `FrameData.held_out` gives them."
-        some = [self.val_eps[g] for g in np.linspace(0, len(self.val_eps) - 1, n).astype(int)]
-        return np.concatenate([e.stack(e.rows()[e.num_frames // 2 :][:1], self.context) for e in some])
+        "Held-out frames, those of all games in turn, as `FrameData.held_out` gives them."
+        games = np.linspace(0, len(self.val_eps), n, endpoint=False).astype(int)
+        places = [self.val_rows[g][(2 * k + 1) * len(self.val_rows[g]) // (2 * n)] for k, g in enumerate(games)]
+        return np.concatenate([self.val_eps[g].stack(np.array([r]), self.context) for g, r in zip(games, places)])
 
     def batch(
         self,
@@ -139,28 +160,48 @@ class GamesData:
         "Frames, each with the mean frame of its game."
         frames = np.empty((len(games), *self.train_eps[0].frames.shape[1:3], 3 * self.context), np.uint8)
         for g in np.unique(games):
-            frames[games == g] = self.train_eps[g].stack(rows[games == g], self.context)
+            frames[games == g] = self.frames(g, rows[games == g])
         return dict(o=to_float(frames, self.device), mean_frame=self.means[games])
 
+    def pass_over(
+        self,
+        k: int,  # which pass
+    ) -> tuple[np.ndarray, np.ndarray]:  # games and rows, (longest * G,) int, in the order of training
+        "The frames of one pass, those of the games in turn."
+        order = balanced_order(
+            [len(rows) for rows in self.rows], self.order_length, np.random.default_rng([self.seed, k])
+        )
+        rows = np.stack([rows[column] for rows, column in zip(self.rows, order.T)], 1).ravel()
+        return np.tile(np.arange(len(self.rows)), len(order)), rows
+
     def train(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
-        "Shuffled batches of training frames."
-        rng = np.random.default_rng([self.seed, epoch])
-        order = balanced_order([e.num_frames for e in self.train_eps], rng)
-        rows = np.stack([e.rows()[column] for e, column in zip(self.train_eps, order.T)], 1).ravel()
-        games = np.tile(np.arange(len(self.train_eps)), len(order))
-        for k in range(self.steps):
-            part = slice(k * self.batch_size, (k + 1) * self.batch_size)
+        "Shuffled batches of training frames. An epoch goes on with the pass in which the one before it stopped."
+        last = -1
+        for step in range((epoch - 1) * self.steps, epoch * self.steps):
+            k, place = divmod(step, self.steps_of_pass)
+            if k != last:
+                (games, rows), last = self.pass_over(k), k
+            part = slice(place * self.batch_size, (place + 1) * self.batch_size)
             batch = self.batch(games[part], rows[part])
-            if self.share:
-                groups = None if self.across else games[part]
-                batch['o'] = collage(batch['o'], self.share, rng, groups=groups)
-            yield batch
+            yield self.with_collages(batch, games[part], step) if self.share else batch
+
+    def with_collages(
+        self,
+        batch: dict[str, torch.Tensor],  # as `batch` gives it
+        games: np.ndarray,  # (B,) the game of each frame
+        step: int,  # of the whole training
+    ) -> dict[str, torch.Tensor]:
+        "Paste pieces of other frames, each with its piece of its own game's mean: background stays background."
+        both, groups = torch.cat([batch['o'], batch['mean_frame']], 1), None if self.across else games
+        pasted = collage(both, self.share, np.random.default_rng([self.seed, step, 1]), groups=groups)
+        o, mean_frame = pasted.chunk(2, 1)
+        return dict(o=o.contiguous(memory_format=torch.channels_last), mean_frame=mean_frame)
 
     def val(self) -> Iterator[dict[str, torch.Tensor]]:
-        "Batches of held-out frames, in order, each of one game."
-        for eps, mean in zip(self.val_eps, self.means):
-            for o in frame_batches(eps, 500, shuffle=False, device=self.device, context=self.context):
-                yield dict(o=o, mean_frame=mean[None])
+        "Held-out frames, evenly spaced and as many of each game, in batches of one game."
+        for eps, rows, mean in zip(self.val_eps, self.val_rows, self.means):
+            for some in np.array_split(rows, -(-len(rows) // 500)):
+                yield dict(o=to_float(eps.stack(some, self.context), self.device), mean_frame=mean[None])
 
 
 def games_free_energy(

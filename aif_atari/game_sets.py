@@ -6,6 +6,7 @@
 __all__ = ['ATARI26', 'GAME_SETS', 'REFERENCE_SCORES', 'game_names', 'game_file']
 
 # %% ../nbs/game_sets.ipynb #10b37fdc
+import re
 from pathlib import Path
 
 from .core import check
@@ -67,5 +68,5 @@ def game_file(
     env_name: str,  # the game
 ) -> Path:  # such as episodes_pong.npz
     "The file of one game among several."
-    path = Path(path)
-    return path.with_name(f'{path.stem}_{find_game(env_name)[1]}{path.suffix}')
+    path, game = Path(path), re.sub(r'[^\w.-]', '-', find_game(env_name)[1])
+    return path.with_name(f'{path.stem}_{game}{path.suffix}')

@@ -10,6 +10,7 @@ import heapq
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .environments import find_game
-from .game_sets import REFERENCE_SCORES
+from .game_sets import GAME_SETS, REFERENCE_SCORES
 from .plotting import figure_style
 from aif_atari.stats import (
     interquartile_mean,
@@ -36,13 +37,13 @@ def measures_of(
     "What a run's folder says of its end."
     folder, found = Path(folder), {}
     log = folder / 'metrics.jsonl'
-    if log.exists():
+    with suppress(OSError, ValueError, LookupError):
         last = json.loads(log.read_text(encoding='utf-8').splitlines()[-1])
         found |= {f'held-out {name}': float(value) for name, value in last['val'].items()}
         if 'mse' in last['val']:
             found['held-out PSNR, dB'] = -10 * math.log10(last['val']['mse'] + 1e-12)
     rounds = sorted(folder.glob('round_*/report.json'), key=lambda f: int(f.parent.name.split('_')[1]))
-    if rounds:
+    with suppress(OSError, ValueError, LookupError):
         report = json.loads(rounds[-1].read_text(encoding='utf-8'))
         found['return'] = float(np.mean(report['returns']))
     return found
@@ -67,10 +68,11 @@ def grouped(
 ) -> dict[str, dict[str, Any]]:  # what tells a group from the others -> its `settings`, `seeds` and `measures`
     "Put the runs together that differ in the seed alone."
     given = [settings_of(run['words']) for run in runs]
-    differing = [name for name in given[0] if name != 'seed' and len({s.get(name) for s in given}) > 1]
+    names = dict.fromkeys(name for settings in given for name in settings if name != 'seed')
+    differing = [name for name in names if len({s.get(name) for s in given}) > 1]
     groups: dict[str, dict[str, Any]] = {}
     for run, settings in zip(runs, given):
-        name = ', '.join(settings.get(k, '') for k in differing) or 'all'
+        name = ', '.join(settings.get(k, f'no {k}') or k for k in differing) or 'all'
         group = groups.setdefault(name, dict(settings=settings, seeds=[], measures={}))
         group['seeds'].append(settings.get('seed', ''))
         for measure, value in run['measures'].items():
@@ -85,8 +87,10 @@ def aggregate_scores(
     scores: dict[str, np.ndarray] = {}
     for group in groups.values():
         env_name, values = group['settings'].get('env_name', ''), group['measures'].get('return')
-        game = find_game(env_name)[1] if env_name and ',' not in env_name else ''
-        if values is None or game not in REFERENCE_SCORES or game in scores:
+        if values is None or not env_name or ',' in env_name or env_name.lower() in GAME_SETS:
+            return {}
+        game = find_game(env_name)[1]
+        if game not in REFERENCE_SCORES or game in scores:
             return {}
         scores[game] = normalised(values, *REFERENCE_SCORES[game])
     if not scores or min(len(x) for x in scores.values()) < 2:
@@ -103,7 +107,8 @@ def sweep_table(
     lines = [f"{'':<{width}}{'measure':<24}{'seeds':>6}   mean (95 % interval over seeds)"]
     for name, group in groups.items():
         for measure, values in group['measures'].items():
-            text = interval_text(seed_interval(values), 3 if abs(np.mean(values)) < 1 else 1)
+            size = abs(float(np.mean(values))) + 1e-9
+            text = interval_text(seed_interval(values), max(1, 2 - math.floor(math.log10(size))))
             lines.append(f'{name:<{width}}{measure:<24}{len(values):>6}   {text}')
     for name, interval in aggregate_scores(groups).items():
         lines.append(f"{'all games':<{width}}{name + ', normalised':<30}   {interval_text(interval, 3)}")
@@ -117,7 +122,7 @@ def plot_sweep(
     "A row a group: each seed as a dot, their mean and its interval."
     figure_style()
     shown = {name: g['measures'][measure] for name, g in groups.items() if measure in g['measures']}
-    fig, ax = plt.subplots(figsize=(6, 0.4 * len(shown) + 1))
+    fig, ax = plt.subplots(figsize=(6, min(40, 0.4 * len(shown) + 1)))
     for k, values in enumerate(shown.values()):
         plot_seeds(ax, -k, values, horizontal=True)
     ax.set_yticks([-k for k in range(len(shown))], list(shown))

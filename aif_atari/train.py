@@ -40,7 +40,19 @@ from aif_atari.checkpoints import (
     write_config,
 )
 from .cli import command
-from .config import Bounds, Count, Fraction, Positive, Seed, Share, Switch, check_bounds, make_config, part
+from aif_atari.config import (
+    Bounds,
+    Count,
+    Fraction,
+    Natural,
+    Positive,
+    Seed,
+    Share,
+    Switch,
+    check_bounds,
+    make_config,
+    part,
+)
 from .collect import games_of
 from .core import InputError, check, to_json, write_text
 from .data_parallel import average_gradients, mean_over_ranks, part_of_batch, shared_training, world_size
@@ -123,7 +135,7 @@ def _step(model, opt, schedule, clip):
         objective.backward()
         average_gradients(model)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip or math.inf)
-        if not (torch.isfinite(objective) and torch.isfinite(norm)):
+        if not (torch.isfinite(mean_over_ranks(objective)) and torch.isfinite(norm)):
             raise Diverged
         opt.step()
         schedule.step()
@@ -261,6 +273,8 @@ class TrainVAEConfig:
     train: TrainConfig = part(TrainConfig)  # how it is trained
     collage: Fraction = 0.0  # share of the training frames that get pieces of other frames
     collage_across: bool = True  # with several games: of any of them, not of the frame's own alone
+    frames_per_game: Natural = 0  # training frames of each game, evenly spaced among those played; 0: all
+    epoch_steps: Natural = 0  # batches an epoch; 0: as many as go through the frames once
     pretrained: str = ''  # shipped weights to start from, such as atari26; the model then has their settings
     init_path: str = ''  # or a checkpoint to start from
     output_dir: str = 'outputs/vae'  # run folder; the same command again goes on where it stopped
@@ -284,7 +298,9 @@ def check_train_vae(
     check_bounds(cfg)
     check_collect(cfg.collect)
     game_names(cfg.collect.env_name)
-    check(cfg.collect.num_episodes >= 2, 'num_episodes must be at least 2, so that one can be held out.')
+    most = min(cfg.collect.play_length, cfg.collect.num_envs) or cfg.collect.num_episodes
+    name = 'num_envs' if cfg.collect.play_length else 'num_episodes'
+    check(most >= 2, f'{name} must be at least 2, so that one can be held out.')
     check_vae(cfg.vae)
     find_device(cfg.train.device)
     same = cfg.collect.frame_size == cfg.vae.frame_size
@@ -345,17 +361,20 @@ def train_vae(
     check_train_vae(cfg)
     cfg.collect.env_name = ','.join(game_names(cfg.collect.env_name))
     with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:
+        shared = world_size() == 1 or cfg.vae.latent == 'gaussian'
+        check(shared, 'Several ranks can share the training of Gaussian latents only.')
         if cfg.init_path:
             cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))
         device, games = find_device(cfg.train.device), games_of(folder, cfg.collect)
         options = (cfg.train, device, cfg.vae.context, cfg.collage)
-        one = len(games) == 1
-        data = FrameData(games[0], *options) if one else GamesData(games, *options, cfg.collage_across)
+        limits = (cfg.collage_across, cfg.frames_per_game, cfg.epoch_steps)
+        one = len(games) == 1 and not any(limits[1:])
+        data = FrameData(games[0], *options) if one else GamesData(games, *options, *limits)
         write_config(folder, cfg)
         ready()
         vae = begin_vae(cfg, data, start)
         half = ', bfloat16' if use_bfloat16(cfg.train.mixed_precision, device) else ''
-        played = repr(games[0]) if one else f'{len(games)} games'
+        played = repr(games[0]) if len(games) == 1 else f'{len(games)} games'
         print(f'{played}; {data.num_train} frames to train on, {data.num_val} held out; {device}{half}')
 
         def pictures(vae, log):

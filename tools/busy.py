@@ -83,6 +83,16 @@ def summary(
     return rows
 
 
+def keep(
+    rounds,  # all so far
+    cases,  # the lines that are run
+    everyday,  # what was measured besides
+):
+    "Write the result."
+    about = dict(cores=os.cpu_count(), cases=cases, commands=summary(rounds), rounds=rounds)
+    write_json(FILE, about | everyday | provenance())
+
+
 def main():
     wanted = int(sys.argv[1]) if sys.argv[1:] else 5
     cases = SMALL_CASES.strip().splitlines()
@@ -93,8 +103,8 @@ def main():
     with tqdm(total=wanted * len(KINDS) * len(cases), initial=len(rounds) * len(KINDS) * len(cases)) as bar:
         while len(rounds) < wanted:
             rounds.append({kind: measure(kind, bar) for kind in KINDS})
-            about = dict(cores=os.cpu_count(), cases=cases, commands=summary(rounds), rounds=rounds)
-            write_json(FILE, about | everyday | provenance())
+            keep(rounds, cases, everyday)
+    keep(rounds, cases, everyday)
     for name, row in summary(rounds).items():
         print(f"{name:<24}{row['alone']['wall']:8.1f} s alone{row['busy']['wall']:8.1f} s busy{row['slowdown']:6.2f}")
 
