@@ -20,7 +20,7 @@ from .cli import command
 from .collect import games_of
 from .config import Bounds, Count, Seed, Size, check_bounds, part
 from .core import check
-from .environments import CollectConfig
+from .environments import CollectConfig, find_game
 from .episodes import Episodes, split_episodes
 from .game_sets import game_names
 from .imagination import imagine_windows, rollout_error
@@ -58,9 +58,10 @@ class DynamicsConfig:
     game_input: bool = True  # tell the model which game it is
     pretrained: str = 'atari26'  # shipped VAE
     vae_path: str = ''  # or the checkpoint of one
-    steps: Annotated[int, Bounds(100)] = 8000  # agent steps of each game, a tenth of the episodes held out
+    vae_sha256: str = ''  # of its weights; filled in
+    steps: Annotated[int, Bounds(150)] = 8000  # agent steps of each game, a tenth of the episodes held out
     few_game: str = ''  # one of the games, of which there is less play
-    few_steps: Annotated[int, Bounds(100)] = 1000  # agent steps of it
+    few_steps: Annotated[int, Bounds(150)] = 1000  # agent steps of it
     updates: Count = 4000  # batches of training in all
     batch_size: Count = 16  # windows in a batch
     length: Annotated[int, Bounds(7, 1000)] = 15  # frames in a window
@@ -97,7 +98,7 @@ def play_for_dynamics(
     protocol = CollectConfig(cfg.env_name, play_length=cfg.steps, hold=8, settle=-1, seed=cfg.seed, full_actions=True)
     games, repeats = [], []
     for name in game_names(cfg.env_name):
-        few = bool(cfg.few_game) and game_names(cfg.few_game) == [name]
+        few = bool(cfg.few_game) and find_game(cfg.few_game) == find_game(name)
         own = replace(protocol, env_name=name, play_length=cfg.few_steps if few else cfg.steps)
         games += games_of(folder / name, own)
         repeats.append(max(1, cfg.steps // cfg.few_steps) if few else 1)
@@ -156,22 +157,25 @@ def run_dynamics(
 ) -> dict:  # what the result holds
     "Train one transition model on several games, in the latent space of one VAE, and measure it on each of them."
     check_bounds(cfg)
-    names = game_names(cfg.env_name)
-    ours = not cfg.few_game or game_names(cfg.few_game)[0] in names
+    games = [find_game(name) for name in game_names(cfg.env_name)]
+    ours = not cfg.few_game or (',' not in cfg.few_game and find_game(cfg.few_game) in games)
     check(ours, f'few_game is one of the games of env_name; {cfg.few_game} is not.')
+    check(cfg.seed != FreshConfig().seed, f'{cfg.seed} is the seed of the fresh play; choose another --seed.')
+    shortest = min(cfg.steps, cfg.few_steps if cfg.few_game else cfg.steps) // CollectConfig().num_envs
+    check(shortest >= cfg.length, f'Episodes of {shortest} steps are shorter than windows of {cfg.length} frames.')
     vae = load_vae(cfg.vae_path) if cfg.vae_path else load_pretrained(cfg.pretrained)
-    run = replace(cfg, output_dir=str(Path(cfg.output_dir) / dynamics_name(cfg)))
-    hashes = dict(vae_sha256=weights_hash(vae))
+    run = replace(cfg, output_dir=str(Path(cfg.output_dir) / dynamics_name(cfg)), vae_sha256=weights_hash(vae))
+    hashes = dict(vae_sha256=run.vae_sha256)
     with open_result(cfg.results_dir, f'{dynamics_name(cfg)}.json', cfg, **hashes) as result, open_run(run) as folder:
         write_config(folder, run)
         model = train_dynamics(cfg, vae, folder)
         fresh = FreshConfig(cfg.env_name, cfg.test_steps, full_actions=True, fresh_dir=cfg.fresh_dir)
-        games = measure_dynamics(model.eval(), vae, fresh_games(fresh))
+        measured = measure_dynamics(model.eval(), vae, fresh_games(fresh))
         about = dict(env_name=cfg.env_name, game_input=cfg.game_input, few_game=cfg.few_game, seed=cfg.seed)
         steps = dict(steps=cfg.steps, few_steps=cfg.few_steps if cfg.few_game else None, updates=cfg.updates)
-        numbers = about | steps | dict(parameters=sum(p.numel() for p in model.parameters()), games=games)
+        numbers = about | steps | dict(parameters=sum(p.numel() for p in model.parameters()), games=measured)
         result.write(numbers)
-    print(dynamics_table(games))
+    print(dynamics_table(measured))
     return numbers
 
 

@@ -28,7 +28,7 @@ class TransitionConfig:
     latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places
     latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
     num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A
-    # games that the model is told apart; the number of an action is then that of its game times A, plus its own
+    # games that the model tells apart; the number of an action is then that of its game times A, plus its own
     num_games: Annotated[int, Bounds(0, 1000)] = 0
     warmup_frames: Annotated[int, Bounds(1, 1000)] = 5  # observed frames before a rollout
     # weight of the outcomes' surprise in the loss; the squared error has weight 1
