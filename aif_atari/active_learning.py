@@ -402,7 +402,7 @@ def train_agent(
         print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
         return agent
 
-
+# %% ../nbs/05d_active_learning.ipynb #539588db
 @contextmanager
 def computing_time(
     folder: Path,  # of a round

@@ -284,7 +284,7 @@ def load_for_evaluation(
     check(fresh, f'The model was trained on the episodes of seed {seed}; {advice}.')
     return cfg, vae
 
-
+# %% ../nbs/03_eval.ipynb #52cede2b
 # what stands beside metrics.json
 FIGURES = ('reconstructions', 'latent_space', 'latent_dimensions', 'prior_samples')
 EVALUATION_FILES = ('metrics.txt', *(f'{name}.png' for name in FIGURES))

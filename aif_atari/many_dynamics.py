@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ALL_ACTIONS', 'HORIZONS', 'aif_many_dynamics', 'beliefs_of_games', 'DynamicsConfig', 'dynamics_name',
-           'play_for_dynamics', 'train_dynamics', 'DynamicsRun', 'measure_dynamics', 'run_dynamics', 'dynamics_table']
+           'play_for_dynamics', 'DynamicsRun', 'train_dynamics', 'measure_dynamics', 'run_dynamics', 'dynamics_table']
 
 # %% ../nbs/07a_many_dynamics.ipynb #d0000005
 from dataclasses import dataclass, replace
@@ -104,6 +104,13 @@ def play_for_dynamics(
         repeats.append(max(1, cfg.steps // cfg.few_steps) if few else 1)
     return games, repeats
 
+# %% ../nbs/07a_many_dynamics.ipynb #b8f885ab
+@dataclass
+class DynamicsRun:
+    dynamics: DynamicsConfig = part(DynamicsConfig)  # what is trained
+    train: TrainConfig = part(TrainConfig)  # how
+    output_dir: str = ''  # run folder
+
 
 def train_dynamics(
     cfg: DynamicsConfig,
@@ -129,14 +136,7 @@ def train_dynamics(
     fit(model, TransitionModel.surprise, data, run, 'TransitionModel')
     return model
 
-
-@dataclass
-class DynamicsRun:
-    dynamics: DynamicsConfig = part(DynamicsConfig)  # what is trained
-    train: TrainConfig = part(TrainConfig)  # how
-    output_dir: str = ''  # run folder
-
-
+# %% ../nbs/07a_many_dynamics.ipynb #fe05ef45
 def measure_dynamics(
     model: TransitionModel,
     vae: VAE,

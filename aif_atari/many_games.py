@@ -132,7 +132,7 @@ def cell_name(
     without = '_without_' + cfg.without.lower().replace(',', '-').replace(' ', '') if cfg.without else ''
     return f'{games}{without}_{start}_{cfg.frames or cfg.steps}_{cfg.seed}'
 
-
+# %% ../nbs/07_many_games.ipynb #1bbfcb63
 EPOCH_STEPS = 200  # batches between two measurements of the held-out loss
 
 
@@ -163,7 +163,7 @@ def start_of(
     seen = vae.settings.collect
     return dict(name=run.pretrained or Path(run.init_path).parent.name, games=seen.env_name.split(','), seed=seen.seed)
 
-
+# %% ../nbs/07_many_games.ipynb #750f832f
 def run_transfer(
     cfg: TransferConfig,
 ) -> dict:  # what the result holds

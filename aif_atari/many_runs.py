@@ -108,7 +108,7 @@ def last_lines(
         text = file.read().decode(errors='replace')
     return [line for line in text.splitlines() if line.strip()][-n:]
 
-
+# %% ../nbs/10_many_runs.ipynb #027c1c9a
 def end_runs(
     processes: Sequence[subprocess.Popen],
 ) -> None:
@@ -229,7 +229,7 @@ class Board:
         self.say(run, 'again' if again else 'failed')
         return again
 
-
+# %% ../nbs/10_many_runs.ipynb #2a4b49d8
 PATIENCE = 5.0  # seconds before a run that failed is tried once more: another process may still hold its folder
 
 
@@ -267,7 +267,7 @@ def run_locally(
         board.erase()
     return failed
 
-
+# %% ../nbs/10_many_runs.ipynb #8b3d9eee
 def run_on_ray(
     runs: Sequence[Run],
     folder: Path,  # of the sweep, on a disk that all machines see
@@ -372,7 +372,7 @@ def planned_runs(
     check(cfg.only < len(runs), f'only is the number of a run, from 0 to {len(runs) - 1}, not {cfg.only}.')
     return runs
 
-
+# %% ../nbs/10_many_runs.ipynb #c099fba9
 def sweep(
     cfg: SweepConfig,
     words: Sequence[str],  # the command's flags

@@ -89,7 +89,7 @@ def switches_of(
     spec = command_specs()[one_of(name, sorted(command_specs()), 'command')]['spec']
     return {flag for _, group in spec['groups'] for flag, kind, _ in group if kind == 'bool'}
 
-
+# %% ../nbs/sweep_grid.ipynb #5e30e8d6
 def read_grid_file(
     path: str | Path,  # a JSON file: setting -> list of values, or a list of runs, each setting -> value
 ) -> tuple[dict[str, list[str]], list[dict[str, str]]]:  # axes, and runs that are no grid; one of them is empty

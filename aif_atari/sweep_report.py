@@ -98,7 +98,7 @@ def aggregate_scores(
     statistics = {'mean': lambda s: float(np.mean(list(s.values()))), 'interquartile mean': interquartile_mean}
     return {name: list(stratified_bootstrap(scores, f)) for name, f in statistics.items()}
 
-
+# %% ../nbs/sweep_report.ipynb #a4269489
 def sweep_table(
     groups: Mapping[str, Mapping[str, Any]],  # as `grouped` gives them
 ) -> str:

@@ -317,7 +317,7 @@ def next_command(
     flags = ''.join(f' --{k} {v}' for k, v in changed.items() if k == 'env_name' or v != defaults[k])
     return f"aif_eval_vae --model_path {Path(cfg.output_dir) / 'best_model.pt'}{flags}"
 
-
+# %% ../nbs/02_train.ipynb #5ca96ab4
 def load_start(
     cfg: TrainVAEConfig,  # its model's settings become those of the weights
 ) -> VAE | None:  # None: training starts from a simpler model
@@ -350,7 +350,7 @@ def begin_vae(
         vae.mean_frame.copy_(frames.mean(0, keepdim=True))
     return vae
 
-
+# %% ../nbs/02_train.ipynb #38ab96f9
 def train_vae(
     cfg: TrainVAEConfig,
     on_epoch: Callable[[VAE, list], None] | None = None,  # called with the VAE and the log after each epoch
