@@ -10,7 +10,9 @@ __all__ = ['PATIENCE', 'OTHERS', 'aif_sweep', 'run_child', 'is_done', 'start_run
 # %% ../nbs/10_many_runs.ipynb #r0000005
 import _thread
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -280,6 +282,7 @@ def run_on_ray(
         import ray  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError('The engine ray needs the package: pip install "aif_atari[ray]".') from None
+    _check_address(address)
     local = {} if address else dict(num_cpus=workers, include_dashboard=False)
     try:
         ray.init(address=address or 'local', log_to_driver=False, logging_level='ERROR', **local)
@@ -304,6 +307,19 @@ def run_on_ray(
         ray.wait(list(futures), num_returns=len(futures), timeout=60) if futures else None
         ray.shutdown()
     return failed
+
+
+def _check_address(
+    address: str,  # of a cluster, or empty
+) -> None:
+    "Raise `InputError` at once where nothing answers; Ray itself tries for minutes."
+    place = re.fullmatch(r'(?:ray://)?([^/:]+):(\d+)', address)
+    if place is None:
+        return
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=10).close()
+    except (OSError, OverflowError) as e:
+        raise InputError(f'There is no Ray cluster at {address} ({type(e).__name__}).') from e
 
 
 def _ray_end(
