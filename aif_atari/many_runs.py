@@ -309,9 +309,7 @@ def run_on_ray(
     return failed
 
 
-def _check_address(
-    address: str,  # of a cluster, or empty
-) -> None:
+def _check_address(address: str) -> None:
     "Raise `InputError` at once where nothing answers; Ray itself tries for minutes."
     place = re.fullmatch(r'(?:ray://)?([^/:]+):(\d+)', address)
     if place is None:

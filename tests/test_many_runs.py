@@ -117,7 +117,6 @@ def test_a_run_that_fails_leaves_the_others_and_one_report(tmp_path):
         '--command aif_train_vae --seed 0,x': "whole number, not 'x'",
         '--command aif_collect --seed 0': 'aif_collect has no output_dir',
         '--command aif_train_vae --grid_file none.json': 'none.json|read as JSON',
-        '--command aif_train_vae --seed 0 --engine ray --address 127.0.0.1:1': 'ray',
     }.items(),
 )
 def test_a_sweep_that_cannot_be_made_is_told_in_one_sentence(line, sentence, tmp_path):
@@ -129,6 +128,12 @@ def test_a_sweep_that_cannot_be_made_is_told_in_one_sentence(line, sentence, tmp
 def test_two_sweeps_do_not_share_a_folder(whole):
     done = run(f'{FOUR} --lr 0.1 --output_dir sweep', whole)
     assert_one_sentence(done, 'aif_sweep', 'a sweep of other runs')
+
+
+def test_a_cluster_that_does_not_answer_is_told(tmp_path):
+    there = importlib.util.find_spec('ray')
+    done = run('aif_sweep --command aif_train_vae --seed 0 --engine ray --address 127.0.0.1:1', tmp_path)
+    assert_one_sentence(done, 'aif_sweep', 'no Ray cluster at 127.0.0.1:1' if there else 'pip install "aif_atari[ray]"')
 
 
 @has_ray
