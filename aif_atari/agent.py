@@ -80,7 +80,7 @@ class TrainAgentConfig:
     # round trains one
     model_path: str = ''
     pretrained: str = ''  # or the name of a shipped one, such as pong
-    # shipped VAE to use as it is, such as atari26; by default the first round trains one, and later rounds go on
+    # shipped VAE to use as it is, such as breakout; by default the first round trains one, and later rounds go on
     vae_pretrained: str = ''
     vae_path: str = ''  # or the checkpoint of one
     seed: BaseSeed = 42  # of play and training

@@ -89,7 +89,7 @@ def balanced_order(
     sizes: Sequence[int],  # frames of each game
     length: int,  # rows wanted
     rng: np.random.Generator,
-) -> np.ndarray:  # (length, G) int, a frame of each game in each row
+) -> np.ndarray:  # (length, G) int; column g numbers the frames of game g
     "Shuffle the frames of each game, again and again where a game has fewer."
     columns = [np.concatenate([rng.permutation(n) for _ in range(-(-length // n))])[:length] for n in sizes]
     return np.stack(columns, 1)
@@ -104,7 +104,7 @@ def evenly(
 
 
 def one_pass(
-    rows: Sequence[np.ndarray],  # of each game
+    rows: Sequence[np.ndarray],  # (n,) int of each game
     length: int,  # frames of each game
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # games and rows, (length * G,) int
@@ -130,7 +130,7 @@ class GamesData:
 
     def __init__(
         self,
-        games: Sequence[Episodes],  # of each game
+        games: Sequence[Episodes],  # one a game
         cfg: Any,  # has val_split, batch_size and seed, as a `TrainConfig` has
         device: str = 'cpu',
         context: int = 1,  # frames put together
@@ -189,7 +189,7 @@ class GamesData:
             yield collage_with_mean(batch, self.share, rng, groups) if self.share else batch
 
     def val(self) -> Iterator[dict[str, torch.Tensor]]:
-        "Held-out frames, evenly spaced and as many of each game, in batches of one game."
+        "Held-out frames, evenly spaced and as many of each game, in batches of one game with its mean frame (1, ...)."
         for eps, rows, mean in zip(self.val_eps, self.val_rows, self.means):
             for some in np.array_split(rows, -(-len(rows) // 500)):
                 yield dict(o=to_float(eps.stack(some, self.context), self.device), mean_frame=mean[None])

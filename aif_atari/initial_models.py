@@ -27,7 +27,7 @@ class InitialModels(NamedTuple):
 
     @property
     def keeps_vae(self) -> bool:
-        "Whether the VAE stays as it is: one that came with a transition model is trained on, one alone is not."
+        "Whether the VAE is frozen: if it was given without a transition model."
         return self.vae is not None and self.model is None
 
 

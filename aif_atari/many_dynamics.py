@@ -56,17 +56,17 @@ def beliefs_of_games(
 class DynamicsConfig:
     env_name: str = 'Breakout,Pong,Freeway,Boxing'  # the games to train on: one, several, or atari26
     game_input: bool = True  # tell the model which game it is
-    pretrained: str = 'atari26'  # shipped VAE
+    pretrained: str = ''  # shipped VAE, such as breakout
     vae_path: str = ''  # or the checkpoint of one
-    vae_sha256: str = ''  # of its weights; filled in
+    vae_sha256: str = ''  # of its weights; filled in by the command
     steps: Annotated[int, Bounds(150)] = 8000  # agent steps of each game, a tenth of the episodes held out
     few_game: str = ''  # one of the games, of which there is less play
     few_steps: Annotated[int, Bounds(150)] = 1000  # agent steps of it
-    updates: Count = 4000  # batches of training in all
+    updates: Count = 4000  # batches of training, rounded to epochs of 200
     batch_size: Count = 16  # windows in a batch
     length: Annotated[int, Bounds(7, 1000)] = 15  # frames in a window
-    hidden: Size = 64  # size of the memory at each place
-    ensemble_size: Annotated[int, Bounds(1, 64)] = 1  # heads
+    hidden: Size = 64  # channels of the recurrent state
+    ensemble_size: Annotated[int, Bounds(1, 64)] = 1  # prediction heads
     lr: Annotated[float, Bounds(above=0)] = 3e-3  # peak learning rate
     seed: Seed = 0  # of play and training
     test_steps: Count = 4000  # agent steps of the fresh play of each game
@@ -116,7 +116,7 @@ def train_dynamics(
     cfg: DynamicsConfig,
     vae: VAE,
     folder: Path,  # of the run
-) -> TransitionModel:
+) -> tuple[TransitionModel, int]:  # and the number of batches
     "Train one transition model on all games."
     games, repeats = play_for_dynamics(cfg, folder)
     sides = zip(*(split_episodes(eps, 0.1, cfg.seed) for eps in games))
@@ -133,8 +133,8 @@ def train_dynamics(
     training = TrainConfig(epochs, cfg.batch_size, cfg.lr, grad_clip=50.0, checkpoint_freq=10**6, seed=cfg.seed)
     data = BeliefData(train, val, windows, cfg.batch_size, model.cfg.warmup_frames + 2, cfg.seed, model)
     run = DynamicsRun(cfg, training, str(folder))
-    fit(model, TransitionModel.surprise, data, run, 'TransitionModel')
-    return model
+    log = fit(model, TransitionModel.surprise, data, run, 'TransitionModel')
+    return model, len(log) * windows.steps
 
 # %% ../nbs/07a_many_dynamics.ipynb #fe05ef45
 def measure_dynamics(
@@ -163,16 +163,17 @@ def run_dynamics(
     check(cfg.seed != FreshConfig().seed, f'{cfg.seed} is the seed of the fresh play; choose another --seed.')
     shortest = min(cfg.steps, cfg.few_steps if cfg.few_game else cfg.steps) // CollectConfig().num_envs
     check(shortest >= cfg.length, f'Episodes of {shortest} steps are shorter than windows of {cfg.length} frames.')
+    check(bool(cfg.vae_path) != bool(cfg.pretrained), 'Name one VAE of these games, by vae_path or by pretrained.')
     vae = load_vae(cfg.vae_path) if cfg.vae_path else load_pretrained(cfg.pretrained)
     run = replace(cfg, output_dir=str(Path(cfg.output_dir) / dynamics_name(cfg)), vae_sha256=weights_hash(vae))
     hashes = dict(vae_sha256=run.vae_sha256)
     with open_result(cfg.results_dir, f'{dynamics_name(cfg)}.json', cfg, **hashes) as result, open_run(run) as folder:
         write_config(folder, run)
-        model = train_dynamics(cfg, vae, folder)
+        model, updates = train_dynamics(cfg, vae, folder)
         fresh = FreshConfig(cfg.env_name, cfg.test_steps, full_actions=True, fresh_dir=cfg.fresh_dir)
         measured = measure_dynamics(model.eval(), vae, fresh_games(fresh))
         about = dict(env_name=cfg.env_name, game_input=cfg.game_input, few_game=cfg.few_game, seed=cfg.seed)
-        steps = dict(steps=cfg.steps, few_steps=cfg.few_steps if cfg.few_game else None, updates=cfg.updates)
+        steps = dict(steps=cfg.steps, few_steps=cfg.few_steps if cfg.few_game else None, updates=updates)
         numbers = about | steps | dict(parameters=sum(p.numel() for p in model.parameters()), games=measured)
         result.write(numbers)
     print(dynamics_table(measured))

@@ -343,7 +343,7 @@ class SweepConfig:
     grid_file: str = ''  # JSON with further axes (setting: list of values), or a list of runs (setting: value)
     engine: Literal['local', 'ray'] = 'local'  # processes of this machine, or a Ray cluster
     address: str = ''  # of the Ray cluster, such as auto or ray://head:10001; by default one on this machine
-    workers: Annotated[int, Bounds(0, 1000)] = 0  # runs at once; 0: as many as there are cores
+    workers: Annotated[int, Bounds(0, 1000)] = 0  # runs at once on this machine; 0: as many as there are cores
     only: Annotated[int, Bounds(-1, 10**6)] = -1  # make only this run (0 is the first), for job arrays; -1: all
     output_dir: str = 'outputs/sweep'  # a folder a run; the same command again goes on
 

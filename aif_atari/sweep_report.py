@@ -34,9 +34,10 @@ from aif_atari.stats import (
 def measures_of(
     folder: str | Path,  # of a run
 ) -> dict[str, float]:  # measure -> value; empty where the run left none that is known here
-    "What a run's folder says of its end."
+    "The last held-out losses (nats; PSNR in dB), and the mean return of the last round (game points)."
     folder, found = Path(folder), {}
-    log = folder / 'metrics.jsonl'
+    logs = (folder / 'metrics.jsonl', *folder.glob('*/metrics.jsonl'))
+    log = next((f for f in logs if f.exists()), logs[0])
     with suppress(OSError, ValueError, LookupError):
         last = json.loads(log.read_text(encoding='utf-8').splitlines()[-1])
         found |= {f'held-out {name}': float(value) for name, value in last['val'].items()}
@@ -66,9 +67,9 @@ def settings_of(
 def grouped(
     runs: Sequence[Mapping[str, Any]],  # `words` and `measures` of each
 ) -> dict[str, dict[str, Any]]:  # what tells a group from the others -> its `settings`, `seeds` and `measures`
-    "Put the runs together that differ in the seed alone."
+    "Put the runs together that differ in the seed alone, or in the device that made them."
     given = [settings_of(run['words']) for run in runs]
-    names = dict.fromkeys(name for settings in given for name in settings if name != 'seed')
+    names = dict.fromkeys(name for settings in given for name in settings if name not in ('seed', 'device'))
     differing = [name for name in names if len({s.get(name) for s in given}) > 1]
     groups: dict[str, dict[str, Any]] = {}
     for run, settings in zip(runs, given):
@@ -82,7 +83,7 @@ def grouped(
 
 def aggregate_scores(
     groups: Mapping[str, Mapping[str, Any]],  # as `grouped` gives them
-) -> dict[str, Any]:  # `mean` and `interquartile mean`, each (value, low, high); empty where it can't be had
+) -> dict[str, Any]:  # `mean` and `interquartile mean`, each (value, low, high); empty where games or seeds are missing
     "Human-normalised return over games, with a stratified bootstrap over seeds."
     scores: dict[str, np.ndarray] = {}
     for group in groups.values():

@@ -275,7 +275,7 @@ class TrainVAEConfig:
     collage_across: bool = True  # with several games: of any of them, not of the frame's own alone
     frames_per_game: Natural = 0  # training frames of each game, evenly spaced among those played; 0: all
     epoch_steps: Natural = 0  # batches an epoch; 0: as many as go through the frames once
-    pretrained: str = ''  # shipped weights to start from, such as atari26; the model then has their settings
+    pretrained: str = ''  # shipped weights to start from, such as breakout; the model then has their settings
     init_path: str = ''  # or a checkpoint to start from
     output_dir: str = 'outputs/vae'  # run folder; the same command again goes on where it stopped
 
