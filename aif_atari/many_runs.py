@@ -389,7 +389,7 @@ def planned_runs(
 # %% ../nbs/10_many_runs.ipynb #c099fba9
 def sweep(
     cfg: SweepConfig,
-    words: Sequence[str],  # the command's flags
+    words: Sequence[str] = (),  # the command's flags
 ) -> list[Run]:  # all runs
     "Run a command for all combinations of some settings; the same call goes on. Raise `InputError` where runs fail."
     runs = planned_runs(cfg, words)
