@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Annotated, Any, Literal, NamedTuple, cast
 
 from .cli import command, launch
-from .config import Bounds
+from .config import Bounds, check_bounds
 from .core import InputError, check, claim, provenance, read_json, write_json
 from .plotting import save_figure
 from .seeds import free_cores
@@ -81,7 +81,7 @@ def start_run(
     "Start the process of a run. Its output is added to its log; it ends when its standard input is closed."
     log = folder / 'logs' / f'{run.name}.log'
     log.parent.mkdir(parents=True, exist_ok=True)
-    words = [run.command, *run.words, '--output_dir', str((folder / run.name).resolve())]
+    words = [run.command, *run.words, '--output_dir', str(folder / run.name)]
     code = 'import sys; from aif_atari.many_runs import run_child; run_child(sys.argv[1:])'
     settings = dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', AIF_ATARI_IN_SWEEP='1', MPLBACKEND='agg')
     with log.open('ab') as out:
@@ -392,6 +392,7 @@ def sweep(
     words: Sequence[str] = (),  # the command's flags
 ) -> list[Run]:  # all runs
     "Run a command for all combinations of some settings; the same call goes on. Raise `InputError` where runs fail."
+    check_bounds(cfg)
     runs = planned_runs(cfg, words)
     workers = cfg.workers or free_cores()
     if cfg.only >= 0:
@@ -439,7 +440,6 @@ def _make_one(
 ) -> list[Run]:
     "Make the run of one number. Jobs of an array share the folder, so none of them holds it."
     run, folder = runs[cfg.only], Path(cfg.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     if not is_done(run, folder):
         code = execute(run, folder).code
         check(code == 0, f'{run.name} failed; its log ends: {" / ".join(last_lines(run, folder, 2))}')

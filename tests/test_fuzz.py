@@ -40,9 +40,13 @@ VALUES = st.sampled_from(ODD) | st.integers().map(str) | st.floats().map(str) | 
 WORK = [  # what begins the work of a command
     'aif_atari.environments.ALEGames.reset',
     'aif_atari.environments.GymGames.reset',
+    'aif_atari.many_runs.run_on_ray',
+    'aif_atari.many_runs.start_run',
+    'aif_atari.reproduce.for_each_seed',
     'aif_atari.reproduce.make_figure',
     'aif_atari.rgm_atari.toy_play',
     'aif_atari.rgm_atari.grown',
+    'aif_atari.rgm_figures.for_each_seed',
     'aif_atari.rgm_figures.measure_cost',
     'aif_atari.rgm_figures.structure_numbers',
     'aif_atari.rgm_figures._measure_play',
