@@ -121,7 +121,7 @@ def train_dynamics(
     games, repeats = play_for_dynamics(cfg, folder)
     sides = zip(*(split_episodes(eps, 0.1, cfg.seed) for eps in games))
     train, val = (beliefs_of_games(vae, list(side), cfg.game_input, repeats) for side in sides)
-    sizes = dict(hidden=cfg.hidden, ensemble_size=cfg.ensemble_size, num_actions=ALL_ACTIONS)
+    sizes: dict[str, Any] = dict(hidden=cfg.hidden, ensemble_size=cfg.ensemble_size, num_actions=ALL_ACTIONS)
     sizes |= dict(latent_dim=vae.cfg.latent_dim, latent_grid=vae.cfg.latent_grid)
     sizes['num_games'] = len(games) if cfg.game_input else 0
     torch.manual_seed(cfg.seed)

@@ -335,7 +335,7 @@ def plot_few_shot(
         colour = COLOURS[k % len(COLOURS)]
         ax.plot(frames, [f.mean for f in found], 'o-', ms=4, color=colour, label=start)
         ax.fill_between(frames, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.15, lw=0)
-    aim = 95 * np.mean([value_of(c, game) for c in own])
+    aim = 95 * float(np.mean([value_of(c, game) for c in own]))
     ax.axhline(aim, color='0.5', lw=1, ls='--')
     ax.annotate('95 % of its own VAE', (0.02, aim), xycoords=('axes fraction', 'data'), fontsize=8, va='bottom')
     ax.set(xscale='log', xlabel=f'frames of {game} (all: the steps played)', ylabel='recall of moving components, %')

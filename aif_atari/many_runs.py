@@ -283,9 +283,9 @@ def run_on_ray(
     except ImportError:
         raise InputError('The engine ray needs the package: pip install "aif_atari[ray]".') from None
     _check_address(address)
-    local = {} if address else dict(num_cpus=workers, include_dashboard=False)
+    local: dict[str, Any] = {} if address else dict(num_cpus=workers, include_dashboard=False)
     try:
-        ray.init(address=address or 'local', log_to_driver=False, logging_level='ERROR', **local)
+        ray.init(address=address or 'local', log_to_driver=False, logging_level=40, **local)
     except (ConnectionError, ValueError, RuntimeError) as e:
         raise InputError(f'There is no Ray cluster at {address} ({type(e).__name__}).') from e
     task, cwd = ray.remote(num_cpus=1, max_retries=0)(execute), os.getcwd()
