@@ -288,7 +288,7 @@ def run_on_ray(
         ray.init(address=address or 'local', log_to_driver=False, logging_level=40, **local)
     except (ConnectionError, ValueError, RuntimeError) as e:
         raise InputError(f'There is no Ray cluster at {address} ({type(e).__name__}).') from e
-    task, cwd = ray.remote(num_cpus=1, max_retries=0)(execute), os.getcwd()
+    task, cwd = cast(Any, ray.remote(num_cpus=1, max_retries=0)(execute)), os.getcwd()
     tried, failed, futures = {}, [], {}
     try:
         futures = {task.remote(run, folder, cwd): run for run in runs}
