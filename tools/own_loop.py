@@ -1,4 +1,6 @@
-"""How the shipped Breakout agent plays in plain Gymnasium loops: `python tools/own_loop.py` writes results/own_loop.json.
+"""How the shipped Breakout agent plays in plain Gymnasium loops.
+
+`python tools/own_loop.py` writes results/own_loop.json.
 
 The agent plays by habit, the same seeds in each loop: in the package's own loop, in Gymnasium's with and without the
 emulator's `info`, and there with grey frames of 84 x 84 pixels, which lack the colours it was trained on.
