@@ -363,7 +363,7 @@ def mp4_bytes(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'film.mp4'
         size = (W + W % 2, H + H % 2)
-        writer = imageio_ffmpeg.write_frames(file, size, fps=1000 / duration, macro_block_size=2)
+        writer = imageio_ffmpeg.write_frames(file, size, fps=round(1000 / duration), macro_block_size=2)
         writer.send(None)
         for frame in even:
             writer.send(np.ascontiguousarray(frame))

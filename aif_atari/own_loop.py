@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_CHANNELS', 'FIRE_EVERY', 'latest_picture', 'check_env', 'env_actions', 'GameWatch', 'ActingAgent',
-           'load_pretrained_agent', 'AgentView']
+           'load_pretrained_agent', 'seen_frames', 'imagined_frames', 'AgentView']
 
 # %% ../nbs/11_own_loop.ipynb #o0000005
 from dataclasses import replace
@@ -73,11 +73,11 @@ def env_actions(
     ways = [games.all_names]
     if find_game(game.env_name)[0] == 'ale':
         ways.append(open_games(replace(game, actions='', full_actions=True), 1).action_names)
-    wanted = next((names for names in ways if len(names) == getattr(space, 'n', 0)), None)
     have = ' or '.join(str(len(names)) for names in ways)
-    check(wanted, f'{game.env_name} has {have} actions; those of the environment are {space}.')
+    fitting = [names for names in ways if len(names) == getattr(space, 'n', 0)]
+    check(fitting, f'{game.env_name} has {have} actions; those of the environment are {space}.')
     first = int(space.start)
-    return np.array([first + wanted.index(name) for name in games.action_names]), games.action_names
+    return np.array([first + fitting[0].index(name) for name in games.action_names]), games.action_names
 
 # %% ../nbs/11_own_loop.ipynb #o0000017
 FIRE_EVERY = 50  # steps after which fire is pressed where nobody tells the lives
@@ -203,26 +203,7 @@ class ActingAgent:
         self.policy.cfg = replace(self.policy.cfg, action_precision=float('inf') if deterministic else 1.0)
         return np.asarray(self.act(observation)), state
 
-    @torch.no_grad()
-    def seen(self) -> np.ndarray:  # (n, size, size, 3) uint8
-        "The last frames as the VAE reconstructs them. Raise `InputError` before the first `act`."
-        check(self.last is not None, 'The agent has not seen a frame yet: call act first.')
-        return to_uint8(self.policy.vae.decode(self.policy.state[0]))
-
-    @torch.no_grad()
-    def imagined(
-        self,
-        ahead: int = 8,  # steps
-    ) -> np.ndarray:  # (n, size, size, 3) uint8
-        "The frames that it imagines, if it acts by habit after its last action. Raise `InputError` before the first."
-        check(self.last is not None, 'The agent has not seen a frame yet: call act first.')
-        state, actions = self.policy.state, torch.as_tensor(self.last, device=self.policy.device)
-        for _ in range(ahead):
-            state = self.policy.world.step(state, actions).state
-            actions = self.policy.habit(state)[0].argmax(1)
-        return to_uint8(self.policy.vae.decode(state[0]))
-
-
+# %% ../nbs/11_own_loop.ipynb #o0000050
 def load_pretrained_agent(
     name: str = 'breakout',  # shipped weights: breakout or pong
     env: Any = None,  # as `ActingAgent` takes it
@@ -236,6 +217,34 @@ def load_pretrained_agent(
     except TypeError as e:
         raise InputError(f'An agent has no such setting of acting: {e}.') from e
     return ActingAgent(agent, acting_config(agent, chosen), env, seed=seed)
+
+# %% ../nbs/11_own_loop.ipynb #o0000051
+def _begun(agent: ActingAgent) -> None:
+    "Raise `InputError` for an agent that has not acted yet."
+    check(agent.last is not None, 'The agent has not seen a frame yet: call act first.')
+
+
+@torch.no_grad()
+def seen_frames(
+    agent: ActingAgent,  # that has acted
+) -> np.ndarray:  # (n, size, size, 3) uint8
+    "The last frames as the agent's VAE reconstructs them."
+    _begun(agent)
+    return to_uint8(agent.policy.vae.decode(agent.policy.state[0]))
+
+
+@torch.no_grad()
+def imagined_frames(
+    agent: ActingAgent,  # that has acted
+    ahead: int = 8,  # steps
+) -> np.ndarray:  # (n, size, size, 3) uint8
+    "The frames that the agent imagines, if it acts by habit after its last action."
+    _begun(agent)
+    state, actions = agent.policy.state, torch.as_tensor(agent.last, device=agent.policy.device)
+    for _ in range(ahead):
+        state = agent.policy.world.step(state, actions).state
+        actions = agent.policy.habit(state)[0].argmax(1)
+    return to_uint8(agent.policy.vae.decode(state[0]))
 
 # %% ../nbs/11_own_loop.ipynb #o0000040
 class AgentView(gymnasium.Wrapper):
@@ -259,7 +268,9 @@ class AgentView(gymnasium.Wrapper):
         panels, size = [screen], self.agent.size
         blank = np.full((size, size, 3), 128, np.uint8)
         begun = self.agent.last is not None
-        for picture in (self.agent.seen()[0], self.agent.imagined(self.ahead)[0]) if begun else (blank, blank):
+        for picture in (
+            (seen_frames(self.agent)[0], imagined_frames(self.agent, self.ahead)[0]) if begun else (blank, blank)
+        ):
             scale = max(1, len(screen) // size)
             large = picture.repeat(scale, 0).repeat(scale, 1)[: len(screen)]
             below = len(screen) - len(large)
