@@ -71,6 +71,8 @@ CONDITIONS = dict(
     no_critic='search for reward, with the habit only',
     visits='search for reward, by its most visited action',
     search='search for reward, with habit and critic',
+    improved='search that improves the habit',
+    improved_held='the same, each edge an action held for 4 steps',
     state_info_gain='search for reward and for information on z',
     param_info_gain='search for reward and for information on theta',
     all_terms='search with all terms of G',
@@ -90,6 +92,8 @@ ACTING = dict(
     no_critic=dict(use_critic=False),
     visits=dict(choose_by='search'),
     search={},
+    improved=dict(choose_by='improved'),
+    improved_held=dict(choose_by='improved', edge_steps=4),
     state_info_gain=dict(state_info_gain=INFORMATION_WEIGHTS['state_info_gain']),
     param_info_gain=dict(param_info_gain=INFORMATION_WEIGHTS['param_info_gain']),
     all_terms=INFORMATION_WEIGHTS,
@@ -151,7 +155,7 @@ def decision_facts(
     facts[:, 0] = best != actions
     two_best = np.sort(prior, 1)[:, -2:].clip(1e-9)
     facts[:, 3] = np.log(two_best[:, 1]) - np.log(two_best[:, 0])
-    if policy.cfg.choose_by in ('posterior', 'search') and len(policy.tree.envs) == n:
+    if policy.cfg.choose_by in ('posterior', 'search', 'improved') and len(policy.tree.envs) == n:
         q = policy.tree.q(np.zeros(n, int))
         facts[:, 1] = best != policy.tree.visits[:, 0].argmax(1)
         facts[:, 2] = best != q.argmin(1)

@@ -266,11 +266,10 @@ class AgentView(gymnasium.Wrapper):
         "The three pictures. The agent's are grey before its first action."
         screen = np.asarray(self.env.render())
         panels, size = [screen], self.agent.size
-        blank = np.full((size, size, 3), 128, np.uint8)
-        begun = self.agent.last is not None
-        for picture in (
-            (seen_frames(self.agent)[0], imagined_frames(self.agent, self.ahead)[0]) if begun else (blank, blank)
-        ):
+        pictures = [np.full((size, size, 3), 128, np.uint8)] * 2
+        if self.agent.last is not None:
+            pictures = [seen_frames(self.agent)[0], imagined_frames(self.agent, self.ahead)[0]]
+        for picture in pictures:
             scale = max(1, len(screen) // size)
             large = picture.repeat(scale, 0).repeat(scale, 1)[: len(screen)]
             below = len(screen) - len(large)

@@ -48,6 +48,7 @@ class PlayConfig:
 
 # setting `choose_by` -> title of the bars
 CHOSEN_BY = dict(posterior='posterior Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)')
+CHOSEN_BY['improved'] = 'improved policy'
 
 # %% ../nbs/05g_play_animation.ipynb #51e08186
 class DecisionRecorder:
