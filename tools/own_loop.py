@@ -24,16 +24,14 @@ FILE = Path(__file__).resolve().parent.parent / 'results' / 'own_loop.json'
 BY_HABIT = AsTrainedConfig(choose_by='habit')
 
 
-def grey_env():  # a game as many agents see it
+def grey_games():  # a vector of one game, as many agents see it
     "Frames of 84 x 84 pixels in grey, the last four in a stack."
-    env = gymnasium.make('ALE/Breakout-v5', frameskip=1)
-    env = gymnasium.wrappers.AtariPreprocessing(env, noop_max=0, frame_skip=4)
-    return gymnasium.wrappers.FrameStackObservation(env, 4)
+    return gymnasium.make_vec('ALE/Breakout-v5', num_envs=1, frameskip=4, repeat_action_probability=0.25, noop_max=0)
 
 
 def one_game(
     agent,  # an `ActingAgent`
-    env,  # a Gymnasium environment
+    env,  # a Gymnasium environment, or a vector of one
     seed,  # of the game
     told,  # whether the agent gets the emulator's info
     max_steps,  # after which the game is cut
@@ -44,15 +42,15 @@ def one_game(
     score = 0.0
     for _ in range(max_steps):
         frame, reward, terminated, truncated, info = env.step(agent.act(frame, info if told else None))
-        score += float(reward)
-        if terminated or truncated:
+        score += float(np.sum(reward))
+        if np.any(terminated) or np.any(truncated):
             break
     return score
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--games', type=int, default=30, help='games in each loop')
+    parser.add_argument('--games', type=int, default=20, help='games in each loop')
     parser.add_argument('--seed', type=int, default=3_000_042, help='of the first game')
     args = parser.parse_args()
     path = pretrained_path('breakout', 'Agent')
@@ -61,9 +59,9 @@ def main():
     game = fresh_game(agent, args.seed, num_episodes=args.games)
     returns = dict(own=play(game, agent.mcts_agent(act)).returns.tolist())
     plain = gymnasium.make('ALE/Breakout-v5')
-    loops = dict(told=(plain, True), untold=(plain, False), grey=(grey_env(), True))
+    loops = dict(told=(plain, True), untold=(plain, False), grey=(grey_games(), True))
     for name, (env, told) in loops.items():
-        acting = ActingAgent(agent, act)
+        acting = ActingAgent(agent, act, env)
         returns[name] = [one_game(acting, env, s, told, game.max_steps) for s in tqdm(seeds, desc=name)]
     found = {name: dict(mean=float(np.mean(r)), interval=bootstrap(r), returns=r) for name, r in returns.items()}
     about = dict(sha256=file_hash(path), games=args.games, seed=args.seed, max_steps=game.max_steps)
