@@ -158,7 +158,6 @@ class Games(Protocol):
 
     actions: np.ndarray  # (A,) int, the environment's own number of each action that is played with
     action_names: list[str]  # what each of them is called
-    all_names: list[str]  # what each action of the environment is called, those included that are not played with
     steps_made: int  # agent steps of all games so far
 
     def reset(
@@ -218,7 +217,7 @@ class ALEGames:
         self.envs = [vector_env(cfg) for _ in range(n)]
         self.frame_skip = cfg.frame_skip
         names = [a.name for a in self.envs[0].ale.get_action_set()]
-        self.all_names, self.actions = names, chosen_actions(cfg, names)
+        self.actions = chosen_actions(cfg, names)
         self.action_names = [names[a] for a in self.actions]
         self.o = np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
         self.lives = np.zeros(n, np.int32)
@@ -406,7 +405,7 @@ class GymGames:
         meanings = getattr(self.envs[0].unwrapped, 'get_action_meanings', list)()
         names = list(meanings) if len(meanings) == len(numbers) else numbers.astype(str).tolist()
         chosen = chosen_actions(cfg, names)
-        self.all_names, self.actions = names, numbers[chosen]
+        self.actions = numbers[chosen]
         self.action_names = [names[a] for a in chosen]
         self.o = np.zeros((n, cfg.frame_size, cfg.frame_size, 3), np.uint8)
         self.steps_made = 0

@@ -70,11 +70,12 @@ def env_actions(
         return games.actions, games.action_names
     check_env(game, env)
     space = getattr(env, 'single_action_space', env.action_space)
-    ways = [games.all_names]
+    ways = [replace(game, actions='')]
     if find_game(game.env_name)[0] == 'ale':
-        ways.append(open_games(replace(game, actions='', full_actions=True), 1).action_names)
-    have = ' or '.join(str(len(names)) for names in ways)
-    fitting = [names for names in ways if len(names) == getattr(space, 'n', 0)]
+        ways.append(replace(game, actions='', full_actions=True))
+    named = [open_games(way, 1).action_names for way in ways]
+    have = ' or '.join(str(len(names)) for names in named)
+    fitting = [names for names in named if len(names) == getattr(space, 'n', 0)]
     check(fitting, f'{game.env_name} has {have} actions; those of the environment are {space}.')
     first = int(space.start)
     return np.array([first + fitting[0].index(name) for name in games.action_names]), games.action_names
