@@ -1,4 +1,4 @@
-"""Scores of the weights that ship: `python tools/scores.py` writes them from results/ into aif_atari/weights/index.json.
+"""Scores of the weights that ship: `python tools/scores.py` writes them into aif_atari/weights/index.json.
 
 Run it after a new comparison or new weights. A test keeps index and results in step.
 """
