@@ -115,7 +115,7 @@ def test_a_download_fits_the_real_client(shared, client):
 
 def test_what_the_real_client_refuses_is_one_sentence():
     hub = pytest.importorskip('huggingface_hub')
-    refused = hub.errors.HFValidationError('Repo id must be so.\nAnd more')
+    refused = pytest.importorskip('huggingface_hub.errors').HFValidationError('Repo id must be so.\nAnd more')
     with patch.object(hub, 'snapshot_download', side_effect=refused), pytest.raises(InputError) as said:
         hub_folder('user/agent')
     assert str(said.value) == "Can't get user/agent from the hub: Repo id must be so."
