@@ -233,7 +233,7 @@ def model_card(
     protocol = protocol_of(settings.collect)
     rows = [('protocol', ''), *((WORDS[k], v) for k, v in protocol.items())]
     rows.append(('learned from', budget_line(kind, settings)))
-    made = f'The weights come from:\n\n```sh\n{exported}\n```\n\n' if exported else ''
+    made = f'The weights were exported by:\n\n```sh\n{exported}\n```\n\n' if exported else ''
     return f"""{front_matter(kind, name, protocol['env_name'], scores)}
 
 # {name}
@@ -259,6 +259,8 @@ def model_card(
 An interval over games is that of this one model; another training of the same settings may differ by more.
 
 ## Training
+
+This command trains with the same settings:
 
 ```sh
 {training_command(kind, settings)}
