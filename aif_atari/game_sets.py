@@ -130,7 +130,7 @@ PUBLISHED = (
         'Schwarzer et al. 2023, arXiv 2305.19452',
         370.6,
         16.7,
-        "the paper's scores of Atari 100k; bigger_better_faster/scores/RR8_BBF.csv of google-research",
+        "the paper's scores of Atari 100k",
         'up to 30',
         'bigger_better_faster/bbf/configs/BBF.gin of google-research/google-research',
         None,
