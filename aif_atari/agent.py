@@ -40,6 +40,7 @@ from .policy_replay import DuelingQNetwork, ReplayConfig
 from .transition import TransitionConfig, TransitionModel
 from .tree_search import Simulations
 from .vae import VAE, VAEConfig, grid_settings
+from .weight_folders import model_file
 
 # %% ../nbs/05c_agent.ipynb #3aa152fa
 @dataclass
@@ -196,7 +197,7 @@ def resolve_agent_path(
     "The file of the agent that `cfg` names by `model_path` or `pretrained`."
     advice = 'Name one agent: --pretrained breakout, or --model_path outputs/agent/agent.pt.'
     check(bool(cfg.model_path) != bool(cfg.pretrained), advice)
-    return Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Agent')
+    return model_file(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Agent')
 
 
 def training_of(

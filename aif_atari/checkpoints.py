@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FREE_SETTINGS', 'PLACES', 'self_check', 'find_device', 'use_bfloat16', 'half_precision', 'can_fuse',
-           'save_checkpoint', 'load_checkpoint', 'load_model', 'export_weights', 'pretrained_path', 'weights_hash',
-           'own_game', 'other_settings', 'open_run', 'write_config', 'keep_model', 'Result', 'open_result']
+           'save_checkpoint', 'read_checkpoint', 'load_checkpoint', 'load_model', 'export_weights', 'pretrained_path',
+           'weights_hash', 'own_game', 'other_settings', 'open_run', 'write_config', 'keep_model', 'Result',
+           'open_result']
 
 # %% ../nbs/checkpoints.ipynb #5679065a
 import hashlib
@@ -45,6 +46,7 @@ from aif_atari.core import (
     write_json,
 )
 from .renamed import RENAMED_KINDS
+from .weight_folders import is_safetensors, model_file, read_tensors
 
 # %% ../nbs/checkpoints.ipynb #5f2110ec
 @cache
@@ -134,14 +136,11 @@ def save_checkpoint(
     write_bytes(path, buffer.getvalue())
 
 
-def load_checkpoint(
-    path: str | Path,  # file that `save_checkpoint` wrote
-    kind: str,  # what model it should hold
-    device: str = 'cpu',
+def _unpickled(
+    path: Path,  # file that `save_checkpoint` wrote
+    device: str,
 ) -> dict:
-    "Read a checkpoint. Raise `InputError` for a file that is missing, torn, foreign or holds another kind of model."
-    path = Path(path)
-    check(not path.is_dir(), f'{path} is a folder; name a checkpoint in it, such as {path / "best_model.pt"}.')
+    "The content of a checkpoint."
     try:
         with zipfile.ZipFile(path) as z:
             check(z.testzip() is None, f'{path} is torn.')  # torch does not check the checksums
@@ -159,14 +158,34 @@ def load_checkpoint(
     )
     check(ours and isinstance(state.get('model'), dict), f'{path} is no checkpoint of this package.')
     check(state['format'] == 'aif_atari checkpoint 1', f'{path} is of another version of the checkpoint format.')
-    held = str(state.get('kind'))
-    held = RENAMED_KINDS.get(held, held)
-    check(held == kind, f'{path} holds a {held}, not a {kind}.')
-    return state | dict(config=resolve_paths(state['config'], path.parent))
+    return state
+
+
+def read_checkpoint(
+    path: str | Path,  # a checkpoint, shared weights, their folder, or hub:user/name
+    device: str = 'cpu',
+) -> dict:  # with `kind`, `config`, `model` and what else was kept
+    "Read a model of any kind. Raise `InputError` for a file that is missing, torn or foreign."
+    path = model_file(path)
+    check(not path.is_dir(), f'{path} is a folder; name a checkpoint in it, such as {path / "best_model.pt"}.')
+    state = read_tensors(path, device) if is_safetensors(path) else _unpickled(path, device)
+    kind = str(state.get('kind'))
+    return state | dict(kind=RENAMED_KINDS.get(kind, kind), config=resolve_paths(state['config'], path.parent))
+
+
+def load_checkpoint(
+    path: str | Path,  # as `read_checkpoint` takes it
+    kind: str,  # what model it should hold
+    device: str = 'cpu',
+) -> dict:
+    "Read a model of one kind. Raise `InputError` as `read_checkpoint` does, and where it is of another kind."
+    state = read_checkpoint(path, device)
+    check(state['kind'] == kind, f'{path} holds a {state["kind"]}, not a {kind}.')
+    return state
 
 # %% ../nbs/checkpoints.ipynb #5f649c2a
 def load_model(
-    path: str | Path,  # best_model.pt, final_model.pt or checkpoint_epoch_N.pt
+    path: str | Path,  # best_model.pt, final_model.pt or checkpoint_epoch_N.pt; or shared weights
     kind: str,  # what it should hold, such as 'VAE'
     config: Callable[..., Any],  # the dataclass of its settings, or a function that makes them from the stored dict
     build: Callable[[Any], torch.nn.Module],  # these settings -> the untrained model
@@ -306,7 +325,7 @@ def keep_model(
     kept: str | Path,  # where in the run's folder its copy lies
 ) -> Path:  # of the copy
     "Copy a model into the folder of a run, so that the folder can be moved. Raise `InputError` if it has another one."
-    path, kept = Path(path), Path(kept)
+    path, kept = model_file(path), Path(kept)
     if not kept.exists():
         write_bytes(kept, path.read_bytes())
     same = file_hash(path) == file_hash(kept)

@@ -32,6 +32,7 @@ from .plotting import COLOURS, figure_style, png_bytes, save_figure, show_frames
 from .stats import bootstrap
 from .train import load_vae
 from .vae import VAE, encode_frames, start_from
+from .weight_folders import model_file
 
 # %% ../nbs/03_eval.ipynb #54d4c354
 def frame_errors(
@@ -295,7 +296,7 @@ def evaluate_vae(
 ) -> dict:  # model name -> the numbers of `summarise`
     "Measure a VAE on fresh games and show what it reconstructs: metrics.txt, metrics.json and four pictures."
     cfg, vae = load_for_evaluation(cfg)
-    path, run = Path(cfg.model_path), vae.settings.train
+    path, run = model_file(cfg.model_path), vae.settings.train
     own, sha256 = path.parent / 'episodes.npz', file_hash(path)
     folder = Path(cfg.output_dir or path.parent / 'evaluation')
     with open_result(folder, 'metrics.json', cfg, *EVALUATION_FILES, sha256=sha256) as result:

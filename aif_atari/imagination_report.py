@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from .checkpoints import export_weights, open_result, pretrained_path, weights_hash
+from .checkpoints import export_weights, model_file, open_result, pretrained_path, weights_hash
 from .cli import command
 from .config import Count, Natural, Seed, check_bounds
 from .core import check, check_folder, file_hash, write_bytes, write_text
@@ -222,7 +222,7 @@ def evaluate_transition(
     check_bounds(cfg)
     advice = 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.'
     check(bool(cfg.model_path) != bool(cfg.pretrained), advice)
-    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
+    path = model_file(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
     model = load_transition(path)
     run = model.settings
     vae = load_vae(cfg.vae_path or resolve_vae_path(run))

@@ -40,6 +40,7 @@ from .plotting import plot_curves, save_figure
 from .train import TrainConfig, fit, load_vae
 from .transition import TransitionConfig, TransitionModel, check_transition
 from .vae import VAE
+from .weight_folders import VAE_FILE, model_file
 
 # %% ../nbs/train_transition.ipynb #aaaec97c
 @torch.no_grad()
@@ -147,7 +148,7 @@ def resolve_vae_path(
     "The VAE that `cfg` names by `model_path` or `pretrained`; by default the shipped VAE of the game."
     check(not (cfg.model_path and cfg.pretrained), 'Name one VAE: --model_path or --pretrained, not both.')
     game = find_game(cfg.collect.env_name or 'Breakout')[1]
-    path = Path(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or game)
+    path = model_file(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained or game)
     same = not (cfg.vae_sha256 and path.exists()) or file_hash(path) == cfg.vae_sha256
     check(same, f'{path} is not the VAE that the transition model was trained with.')
     return path
@@ -269,5 +270,7 @@ def keep_transition(
     "Copy a transition model and the VAE that it was trained with. Raise `InputError` as `keep_model` does."
     run = load_transition(path).settings
     if run.model_path:
-        keep_model(resolve_vae_path(run), Path(folder) / 'vae.pt')
+        # the model looks for its VAE under this name
+        name = VAE_FILE if Path(run.model_path).name == VAE_FILE else 'vae.pt'
+        keep_model(resolve_vae_path(run), Path(folder) / name)
     return keep_model(path, Path(folder) / 'best_model.pt')

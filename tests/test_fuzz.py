@@ -45,6 +45,7 @@ WORK = [  # what begins the work of a command
     'aif_atari.reproduce.for_each_seed',
     'aif_atari.reproduce.make_figure',
     'aif_atari.rgm_atari.toy_play',
+    'aif_atari.share_weights.write_folder',
     'aif_atari.rgm_atari.grown',
     'aif_atari.rgm_figures.for_each_seed',
     'aif_atari.rgm_figures.measure_cost',

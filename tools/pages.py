@@ -129,11 +129,13 @@ def bar(chapter, book):
     cfg = get_config()
     time = duration(chapter)
     colab = f'https://colab.research.google.com/github/{cfg.user}/{cfg.repo}/blob/{cfg.branch}/nbs/{chapter.name}'
+    binder = f'https://mybinder.org/v2/gh/{cfg.user}/{cfg.repo}/{cfg.branch}?labpath=nbs%2F{chapter.name}'
     parts = [
         *([f'Runs in about {time} on a laptop'] if time else []),
         f'{"needs" if time else "Needs"} {needed(chapter, book)}',
         f'<a href="notebooks/{chapter.name}" download>download the notebook</a>',
         f'[open in Colab]({colab})',
+        f'[in Binder]({binder})',
     ]
     return '::: {.chapter-bar}\n' + ' · '.join(parts) + '\n:::'
 
