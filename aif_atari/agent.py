@@ -44,7 +44,8 @@ from .vae import VAE, VAEConfig, grid_settings
 # %% ../nbs/05c_agent.ipynb #3aa152fa
 @dataclass
 class RoundConfig:
-    rounds: Count = 24  # of play and training, at most; the first plays random actions
+    # of play and training, at most; the first plays random actions; with more than before a run goes on
+    rounds: Count = 24
     first_steps: Count = 20000  # agent steps of random play, at least
     round_steps: Count = 4000  # agent steps of own play in each later round, at least
     # agent steps of the real game, never exceeded; every step that an emulator makes counts, kept or not
