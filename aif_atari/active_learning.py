@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['Play', 'play_steps', 'train_vae_round', 'encode_rounds', 'split_rounds', 'transition_run', 'train_transition_round',
            'train_habit', 'check_train_agent', 'play_round', 'replay_training_play', 'report_of', 'train_models',
-           'train_round', 'train_after_last_round', 'steps_spent', 'set_aside', 'train_agent', 'computing_time',
-           'round_line']
+           'train_round', 'train_after_last_round', 'steps_spent', 'train_agent', 'computing_time', 'round_line']
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
 import io
@@ -20,7 +19,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .agent import HABIT_NETWORKS, Agent, TrainAgentConfig, agent_file, load_agent, save_agent
+from aif_atari.agent import (
+    HABIT_NETWORKS,
+    Agent,
+    TrainAgentConfig,
+    agent_file,
+    load_agent,
+    save_agent,
+    set_agent_aside,
+)
 from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
 from .checkpoints import find_device, is_longer, keep_model, open_run, write_config
 from .config import check_bounds, make_config
@@ -372,16 +379,6 @@ def steps_spent(
     return sum(report.get('steps_made', report['steps']) for report in reports)
 
 
-def set_aside(
-    folder: Path,  # of the run
-) -> None:
-    "Keep the agent of a finished run under another name, so that the run can go on with more rounds."
-    done, agent = sum(1 for _ in folder.glob('round_*/report.json')), agent_file(folder)
-    if agent.exists():
-        agent.replace(folder / f'agent_after_{done}_rounds.pt')
-    (folder / 'transition' / 'checkpoint_last.pt').unlink(missing_ok=True)  # of the training after the last round
-
-
 def train_agent(
     cfg: TrainAgentConfig,
     evaluate: Callable[[Agent, Episodes], dict] | None = None,  # measures an agent on new play, for the reports
@@ -396,7 +393,7 @@ def train_agent(
         if cfg.vae_path:
             cfg.vae_path = str(keep_model(cfg.vae_path, folder / 'initial' / 'vae.pt'))
         if is_longer(folder, cfg):
-            set_aside(folder)
+            set_agent_aside(folder)
         write_config(folder, cfg)
         schedule = cfg.schedule
         for k in range(schedule.rounds):

@@ -299,7 +299,8 @@ def train_transition(
         device, seed = find_device(cfg.train.device), cfg.train.seed
         eps = episodes_of(folder, cfg.collect)
         if is_longer(folder, cfg):  # the outcome head was finetuned for the model as it is now
-            (folder / 'outcomes' / 'checkpoint_last.pt').unlink(missing_ok=True)
+            for name in ('checkpoint_last.pt', 'metrics.jsonl'):
+                (folder / 'outcomes' / name).unlink(missing_ok=True)
         write_config(folder, cfg)
         ready()
         sides = split_episodes(eps, cfg.train.val_split, seed)
