@@ -47,6 +47,7 @@ aif_rgm_versus --condition selected --updates 4 --model_epochs 1 --habit_updates
 aif_transfer --env_name Pong,Freeway --steps 60 --updates 3 --width 8 --batch_size 9 --test_games Pong --test_steps 60
 aif_many_dynamics --env_name Breakout,Pong --pretrained breakout --steps 150 --updates 3 --hidden 8 --test_steps 120
 aif_sweep --command aif_train_vae --seed 0,1 {TINY} --output_dir sweep
+aif_status sweep --plot_file curves.png
 aif_speed --seconds 1 {GAMES}
 aif_reproduce --preset founding_quick
 '''

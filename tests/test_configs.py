@@ -73,6 +73,7 @@ WRONG = dict(
     aif_transfer='--updates 0',
     aif_many_dynamics='--updates 0',
     aif_sweep='--workers -1',
+    aif_status='--watch -1',
     aif_speed='--seconds nan',
     aif_reproduce='--preset quik',
 )
