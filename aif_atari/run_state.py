@@ -8,6 +8,7 @@ __all__ = ['COMMANDS', 'settings_of_run', 'read_log', 'Holder', 'holder_of', 'Ru
 
 # %% ../nbs/run_state.ipynb #e0000004
 import json
+import os
 import re
 import socket
 from collections.abc import Sequence
@@ -66,11 +67,16 @@ class Holder(NamedTuple):
     now: bool | None  # whether it is held at present; None: the holder is on another machine and can't be seen
 
 
-def _is_locked(note: Path) -> bool:
+def _is_locked(
+    note: Path,  # the file that a holder locks
+    who: str,  # what it says
+) -> bool:
     "Whether a process of this machine has locked a file."
     if _LOCKS.exists():
-        inodes = re.findall(r':(\d+) \d+ \S+$', _LOCKS.read_text(encoding='utf-8'), re.M)
-        return str(note.stat().st_ino) in inodes
+        pattern, file = r'(\d+) (\w+):(\w+):(\d+) \d+ \S+$', note.stat()  # process, device, inode
+        listed = re.findall(pattern, _LOCKS.read_text(encoding='utf-8'), re.M)
+        own = [(pid, os.makedev(int(a, 16), int(b, 16))) for pid, a, b, inode in listed if int(inode) == file.st_ino]
+        return any(device == file.st_dev or who.startswith(f'process {pid} ') for pid, device in own)
     try:
         with FileLock(note, timeout=0):
             return False
@@ -88,7 +94,7 @@ def holder_of(
     who = ''
     with suppress(OSError):  # Windows lets nobody read a locked file
         who = note.read_text(encoding='utf-8', errors='replace').strip()
-    if _is_locked(note):
+    if _is_locked(note, who):
         return Holder(who or 'another process', True)
     elsewhere = who and not who.endswith(f' on {socket.gethostname()}')
     return Holder(who, None if elsewhere else False)
