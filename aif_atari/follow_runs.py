@@ -68,10 +68,10 @@ def describe(
     if run.best:
         unit, (number, measure, file) = 'round' if run.is_agent else 'epoch', run.best
         lines.append(f'best: {measure} in {unit} {number}; {"the agent" if run.is_agent else "its model"} is {file}')
-    kind = ' of processor time' if run.is_agent else ''
+    kind = 'processor time' if run.is_agent else 'training'
     left = '' if run.left is None or run.finished else f', about {span(run.left)} left'
     age = time.time() - last_written(run.folder)
-    lines.append(f'{span(run.seconds)} of training{kind} so far{left}; last written {span(max(0, age))} ago')
+    lines.append(f'{span(run.seconds)} of {kind} so far{left}; last written {span(max(0, age))} ago')
     return '\n'.join(lines)
 
 
