@@ -19,9 +19,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .agent import HABIT_NETWORKS, Agent, TrainAgentConfig, agent_file, load_agent, save_agent
+from aif_atari.agent import (
+    HABIT_NETWORKS,
+    Agent,
+    TrainAgentConfig,
+    agent_file,
+    load_agent,
+    save_agent,
+    set_agent_aside,
+)
 from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
-from .checkpoints import find_device, keep_model, open_run, write_config
+from .checkpoints import find_device, is_longer, keep_model, open_run, write_config
 from .config import check_bounds, make_config
 from .core import check, check_folder, read_json, write_bytes, write_json
 from .data import play
@@ -384,6 +392,8 @@ def train_agent(
             cfg.model_path = str(keep_transition(cfg.model_path, folder / 'initial'))
         if cfg.vae_path:
             cfg.vae_path = str(keep_model(cfg.vae_path, folder / 'initial' / 'vae.pt'))
+        if is_longer(folder, cfg):
+            set_agent_aside(folder)
         write_config(folder, cfg)
         schedule = cfg.schedule
         for k in range(schedule.rounds):

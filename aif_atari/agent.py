@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HABIT_NETWORKS', 'RoundConfig', 'TrainAgentConfig', 'agent_settings', 'Agent', 'save_agent', 'load_agent',
-           'agent_file', 'AsTrainedConfig', 'resolve_agent_path', 'training_of', 'training_game', 'fresh_game',
-           'acting_config']
+           'agent_file', 'set_agent_aside', 'AsTrainedConfig', 'resolve_agent_path', 'training_of', 'training_game',
+           'fresh_game', 'acting_config']
 
 # %% ../nbs/05c_agent.ipynb #ee490b35
 import math
@@ -45,7 +45,8 @@ from .weight_folders import model_file
 # %% ../nbs/05c_agent.ipynb #3aa152fa
 @dataclass
 class RoundConfig:
-    rounds: Count = 24  # of play and training, at most; the first plays random actions
+    # of play and training, at most; the first plays random actions; with more than before a run goes on
+    rounds: Count = 24
     first_steps: Count = 20000  # agent steps of random play, at least
     round_steps: Count = 4000  # agent steps of own play in each later round, at least
     # agent steps of the real game, never exceeded; every step that an emulator makes counts, kept or not
@@ -160,6 +161,17 @@ def agent_file(
     "The file of a folder's agent. Earlier versions named it mind.pt."
     new, old = Path(folder) / 'agent.pt', Path(folder) / 'mind.pt'
     return old if old.exists() and not new.exists() else new
+
+
+def set_agent_aside(
+    folder: str | Path,  # of a run that goes on with more rounds
+) -> None:
+    "Keep the agent of a finished run as `agent_after_N_rounds.pt`; the training after the last round begins anew."
+    folder = Path(folder)
+    done, agent = sum(1 for _ in folder.glob('round_*/report.json')), agent_file(folder)
+    if agent.exists():
+        agent.replace(folder / f'agent_after_{done}_rounds.pt')
+    (folder / 'transition' / 'checkpoint_last.pt').unlink(missing_ok=True)
 
 # %% ../nbs/05c_agent.ipynb #46c67f94
 @dataclass

@@ -67,7 +67,8 @@ from .vae import VAE, VAEConfig, check_vae, free_energy, start_from
 # %% ../nbs/02_train.ipynb #ee43b10a
 @dataclass
 class TrainConfig:
-    epochs: Count = 100  # passes over the training data
+    # passes over the training data; with more than before a run goes on, at the learning rate of the longer schedule
+    epochs: Count = 100
     batch_size: Count = 128  # samples per step
     lr: Positive = 1e-3  # peak learning rate of Adam
     warmup: Share = 0.05  # share of all steps in which the learning rate rises; it then falls as a cosine
@@ -158,6 +159,7 @@ def fit(
     half = use_bfloat16(train_cfg.mixed_precision, device)
     autocast = partial(half_precision, device, half)
     log, again = _resume(folder / 'checkpoint_last.pt', kind, cfg, model, opt, schedule)
+    _set_rate(opt, schedule)
     if again:
         going_on = f'Going on after epoch {len(log)} of {train_cfg.epochs}.'
         print(going_on if len(log) < train_cfg.epochs else 'This run is finished; nothing was trained.')
@@ -203,10 +205,8 @@ def _resume(path, kind, cfg, model, opt, schedule):
     device = next(model.parameters()).device.type
     state = load_checkpoint(path, kind, device)
     check(state.keys() >= {'opt', 'schedule', 'rng', 'log'}, f'{path} holds weights only, nothing to go on from.')
-    check(
-        not other_settings(state['config'], cfg),
-        f'{path} belongs to a run with other settings; choose another output_dir.',
-    )
+    other = other_settings(state['config'], cfg)
+    check(not other, f'{path} belongs to a run with other settings ({other}); choose another output_dir.')
     try:
         model.load_state_dict(state['model'])
         opt.load_state_dict(state['opt'])
@@ -217,6 +217,12 @@ def _resume(path, kind, cfg, model, opt, schedule):
         return json.loads(state['log']), True
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as e:
         raise InputError(f"The state in {path} doesn't fit this run; choose another output_dir.") from e
+
+
+def _set_rate(opt, schedule):
+    "The learning rate of the present step, which a stored optimiser has from a schedule that may have been shorter."
+    for group, peak, factor in zip(opt.param_groups, schedule.base_lrs, schedule.lr_lambdas):
+        group['lr'] = peak * factor(schedule.last_epoch)
 
 
 def _keep(folder, kind, cfg, model, opt, schedule, log):

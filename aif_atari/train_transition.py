@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['aif_train_transition', 'summaries', 'OutcomeData', 'outcome_surprise', 'TrainTransitionConfig',
            'finetune_outcome_head', 'resolve_vae_path', 'longest_window', 'check_max_steps', 'check_lengths',
-           'check_vae_fits', 'resolve_config', 'train_transition', 'load_transition', 'keep_transition']
+           'check_vae_fits', 'resolve_config', 'load_start_model', 'start_model', 'train_transition', 'load_transition',
+           'keep_transition']
 
 # %% ../nbs/train_transition.ipynb #78b32fe7
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tqdm.auto import tqdm
 from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
 from aif_atari.checkpoints import (
     find_device,
+    is_longer,
     keep_model,
     load_model,
     open_run,
@@ -123,6 +125,8 @@ class TrainTransitionConfig:
     pretrained: str = ''  # shipped VAE; by default that of the game
     model_path: str = ''  # or the path of a VAE's checkpoint
     vae_sha256: str = ''  # of the VAE's file; filled in
+    # checkpoint of a transition model to start from, of this game or another; the model then has its sizes
+    init_path: str = ''
     outcome_epochs: Natural = 16  # epochs of finetuning the outcome head, after the training; 0: none
     output_dir: str = 'outputs/transition'  # run folder; the same command given again resumes the run
 
@@ -216,6 +220,70 @@ def resolve_config(
     check_transition(cfg.transition)
     return cfg, vae
 
+# %% ../nbs/train_transition.ipynb #start002
+def load_start_model(
+    cfg: TrainTransitionConfig,  # as `resolve_config` gives it; its model's sizes become those of the weights
+) -> TransitionModel | None:  # None: training starts from random weights
+    "The model whose weights training starts from. Raise `InputError` for settings that do not fit it."
+    if not cfg.init_path:
+        return None
+    start, asked, default = load_transition(cfg.init_path), cfg.transition, TransitionConfig()
+    own = start.cfg
+    told = own.num_games or asked.num_games
+    check(not told, f'{cfg.init_path} or the new model is told the game, and a start is for models that are not.')
+    shapes = [f'{c.latent_dim} x {max(1, c.latent_grid)} x {max(1, c.latent_grid)}' for c in (own, asked)]
+    advice = 'name a VAE like that of the weights by model_path or pretrained'
+    check(shapes[0] == shapes[1], f'{cfg.init_path} is for latents of {shapes[0]}, not {shapes[1]}: {advice}.')
+    sizes = {name: getattr(own, name) for name in ('kind', 'hidden', 'ensemble_size')}
+    for name, size in sizes.items():
+        fits = getattr(asked, name) in (getattr(default, name), size)
+        check(fits, f'{cfg.init_path} has {name} {size}, not {getattr(asked, name)}: leave {name} out.')
+    cfg.transition = replace(asked, **sizes)
+    return start
+
+
+def _copy_action_inputs(
+    key: str,  # of the first layer's weights
+    state: dict[str, torch.Tensor],  # of the start; its entry `key` is replaced
+    model: TransitionModel,  # with inputs for its own actions
+    pairs: Sequence[tuple[int, int]],  # number of an action here, and there
+) -> None:
+    "Give the first layer of a start the inputs of the new model's actions."
+    new, old, cfg = model.state_dict()[key].clone(), state[key], model.cfg
+    first = 2 * cfg.latent_dim if cfg.kind == 'grid' else cfg.z_dim
+    rest = new.shape[1] - first - cfg.num_actions
+    new[:, :first] = old[:, :first]
+    if rest:
+        new[:, -rest:] = old[:, -rest:]
+    for here, there in pairs:
+        new[:, first + here] = old[:, first + there]
+    state[key] = new
+
+
+def start_model(
+    model: TransitionModel,  # new; it gets the weights
+    start: TransitionModel,  # as `load_start_model` gives it
+    cfg: TrainTransitionConfig,
+    mu: torch.Tensor,  # (N, Z) beliefs about all frames of training
+) -> str:  # what was taken and what begins anew
+    "Take over the weights of a start as far as they fit."
+    names, before = (list(open_games(c).action_names) for c in (cfg.collect, start.settings.collect))
+    pairs = [(names.index(name), before.index(name)) for name in names if name in before]
+    device = model.scale.device
+    state = {k: v.to(device) for k, v in start.state_dict().items()}
+    key = 'body.read.0.weight' if model.cfg.kind == 'grid' else 'body.cell.weight_ih'
+    _copy_action_inputs(key, state, model, pairs)
+    model.load_state_dict(state)
+    same_vae = cfg.vae_sha256 == start.settings.vae_sha256
+    if same_vae:
+        model.set_error_weights(mu)
+    else:
+        model.fit_normalizer(mu)
+    new = [name for name in names if name not in before]
+    inputs = f'the inputs of the actions {", ".join(new)} begin anew' if new else 'all actions keep their inputs'
+    normaliser = 'the normaliser is kept' if same_vae else 'the normaliser is fitted anew, for another VAE'
+    return f'The weights are those of {cfg.init_path} ({start.settings.collect.env_name}); {inputs}; {normaliser}.'
+
 # %% ../nbs/train_transition.ipynb #6b8b855c
 def train_transition(
     cfg: TrainTransitionConfig,
@@ -223,11 +291,17 @@ def train_transition(
 ) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
     "Train a transition model on random play of one game, encoded by a trained VAE."
     cfg, vae = resolve_config(cfg)
+    start = load_start_model(cfg)
     with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:
         if cfg.model_path:
             cfg.model_path = str(keep_model(cfg.model_path, folder / 'vae.pt'))
+        if cfg.init_path:
+            cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))
         device, seed = find_device(cfg.train.device), cfg.train.seed
         eps = episodes_of(folder, cfg.collect)
+        if is_longer(folder, cfg):  # the outcome head was finetuned for the model as it is now
+            for name in ('checkpoint_last.pt', 'metrics.jsonl'):
+                (folder / 'outcomes' / name).unlink(missing_ok=True)
         write_config(folder, cfg)
         ready()
         sides = split_episodes(eps, cfg.train.val_split, seed)
@@ -235,7 +309,10 @@ def train_transition(
         train, val = (encode_episodes(vae, side) for side in sides)
         torch.manual_seed(seed)
         model = TransitionModel(cfg.transition).to(device)
-        model.fit_normalizer(train.mu)
+        if start is None:
+            model.fit_normalizer(train.mu)
+        else:
+            print(start_model(model, start, cfg, train.mu))
         shortest = cfg.transition.warmup_frames + 3
         data = BeliefData(train, val, cfg.windows, cfg.train.batch_size, shortest, seed, model)
         print(

@@ -48,6 +48,7 @@ aif_transfer --env_name Pong,Freeway --steps 60 --updates 3 --width 8 --batch_si
 aif_many_dynamics --env_name Breakout,Pong --pretrained breakout --steps 150 --updates 3 --hidden 8 --test_steps 120
 aif_sweep --command aif_train_vae --seed 0,1 {TINY} --output_dir sweep
 aif_share_weights --model_path agent/agent.pt --output_dir shared
+aif_status sweep --plot_file curves.png
 aif_speed --seconds 1 {GAMES}
 aif_reproduce --preset founding_quick
 '''

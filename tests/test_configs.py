@@ -74,6 +74,7 @@ WRONG = dict(
     aif_many_dynamics='--updates 0',
     aif_sweep='--workers -1',
     aif_share_weights='--kind Mind',
+    aif_status='--watch -1',
     aif_speed='--seconds nan',
     aif_reproduce='--preset quik',
 )

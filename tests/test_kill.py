@@ -29,6 +29,7 @@ LINES = dict(
     compare='aif_compare --pretrained breakout --conditions random,habit,search_3 --episodes 2 --max_steps 30'
     ' --results_dir run',
 )
+LONGER = dict(vae='--epochs 14', transition='--epochs 7', agent='--rounds 5')  # of a finished run
 CLOCKS = ('seconds', 'per_second', 'core_seconds', 'ms_per_step', 'date')  # what no two runs have in common
 
 
@@ -159,6 +160,50 @@ def test_a_kill_at_a_random_moment_costs_nothing(name, whole, tmp_path):
 @pytest.mark.parametrize('name', LINES)
 def test_many_kills_at_random_moments_cost_nothing(name, whole, tmp_path):
     kill_often(name, whole, tmp_path, 25)
+
+
+@pytest.fixture(scope='module')
+def longer(whole):
+    "The undisturbed run of each command that then went on: its content, and how long the second part took."
+    done = {}
+
+    def undisturbed(name):
+        if name not in done:
+            origin, *_ = whole(name)
+            shutil.copytree(origin / name, origin / f'{name}_longer')
+            begun = time.perf_counter()
+            ended = run(f'{LINES[name]} {LONGER[name]}', origin / f'{name}_longer')
+            assert ended.code == 0, ended
+            done[name] = contents(origin / f'{name}_longer' / 'run'), time.perf_counter() - begun
+        return done[name]
+
+    return undisturbed
+
+
+def kill_longer(name, whole, longer, folder, kills):
+    "Kill a command that makes a finished run longer; each time it goes on, to the undisturbed result."
+    (origin, *_), (expected, seconds), rng = whole(name), longer(name), np.random.default_rng(len(name))
+    for _ in range(kills):
+        here = begin(folder, origin)
+        shutil.copytree(origin / name / 'run', here / 'run')
+        for _ in range(2):
+            process = start(f'{LINES[name]} {LONGER[name]}', here)
+            if still_runs(process, rng.uniform(0.3, 1) * seconds):
+                process.send_signal(signal.SIGKILL)
+            finish(process)
+            contents(here / 'run')
+        goes_on(f'{LINES[name]} {LONGER[name]}', here, expected)
+
+
+@pytest.mark.parametrize('name', LONGER)
+def test_a_kill_in_a_run_that_goes_on_longer_costs_nothing(name, whole, longer, tmp_path):
+    kill_longer(name, whole, longer, tmp_path, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', LONGER)
+def test_many_kills_in_a_run_that_goes_on_longer_cost_nothing(name, whole, longer, tmp_path):
+    kill_longer(name, whole, longer, tmp_path, 10)
 
 
 def share_a_folder(name, whole, folder, rng):

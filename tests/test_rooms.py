@@ -14,6 +14,7 @@ EVALUATION = {'eval', 'object_recall', 'object_labels', 'ablations', 'imaginatio
 EVALUATION |= {'lost_lives', 'explain', 'play_animation', 'rollout_viewer', 'search_speed', 'speed', 'reproduce'}
 EVALUATION |= {'many_games', 'many_dynamics', 'many_runs', 'sweep_report', 'conditions', 'emulator_model'}
 EVALUATION |= {'weight_scores', 'share_weights'}
+EVALUATION |= {'follow_runs'}
 TRAINING = (
     'train',
     'frame_data',
