@@ -298,7 +298,7 @@ def train_models(
         vae, model = agent.vae, agent.model
         vae_epochs, model_epochs = schedule.vae_epochs_later, schedule.transition_epochs_later
     else:
-        vae, model = initial
+        vae, model = initial.vae, initial.model
         vae_epochs = schedule.vae_epochs if vae is None else 0
         model_epochs = schedule.transition_epochs if model is None else 0
     if initial.keeps_vae:
