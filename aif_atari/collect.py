@@ -170,6 +170,7 @@ def protocol_of(
     for name in decided:
         want, have = getattr(asked, name), getattr(held, name)
         fits = want in (getattr(usual, name), have) or (name == 'env_name' and _same_games(want, have))
+        fits = fits or name == 'seed'  # --seed is that of the training too
         check(fits, f'{name} is {have!r} in the episodes that are given, not {want!r}: leave {name} out.')
     return replace(asked, **{name: getattr(held, name) for name in decided})
 
