@@ -79,8 +79,9 @@ def _buffer(
     last = (e.actions[-1], e.rewards[-1], e.terminated[-1], e.truncated[-1])
     check(len(e.actions) > 1 and last == (-1, 0, False, False), f'The last row of episode {i} is no end of an episode.')
     infos = dict(lives=e.lives) | ({} if e.ram is None else dict(ram=e.ram))
-    steps = dict(rewards=e.rewards[:-1], terminations=e.terminated[:-1], truncations=e.truncated[:-1])
-    return EpisodeBuffer(observations=e.frames, actions=e.actions[:-1].astype(np.int64), infos=infos, **steps)
+    held: dict[str, Any] = dict(observations=e.frames, actions=e.actions[:-1].astype(np.int64), infos=infos)
+    held |= dict(rewards=e.rewards[:-1], terminations=e.terminated[:-1], truncations=e.truncated[:-1])
+    return EpisodeBuffer(**held)
 
 # %% ../nbs/11b_own_data.ipynb #d0230a2c
 def _new_place(
@@ -93,6 +94,7 @@ def _new_place(
     form = re.fullmatch(r'([-\w]+/)*[-\w]+-v\d+', dataset_id)
     check(form, f'A data set is called like breakout/expert-v0, with its version at the end, not {dataset_id!r}.')
     place = get_dataset_path(dataset_id)
+    check(place.is_absolute(), 'Minari needs a whole path in MINARI_DATASETS_PATH, from / on.')
     check(not place.exists(), f'There is a data set {dataset_id} already; choose another name or version.')
     return place
 

@@ -23,7 +23,7 @@ MISTAKES = {
     'aif_train_vae --episodes_file none.npz': 'no episodes file none.npz',
     'aif_train_vae --episodes_file torn.npz': 'torn.npz is no whole episodes file',
     'aif_train_vae --episodes_file pong.npz': '64x64 frames|32x32',
-    'aif_train_vae --episodes_file pong.npz --frame_size 32 --env_name Freeway': "Pong|not 'Freeway'|leave env_name out",
+    'aif_train_vae --episodes_file pong.npz --frame_size 32 --env_name Freeway': "not 'Freeway'|leave env_name out",
     'aif_train_vae --episodes_file pong.npz --frame_size 32 --sticky 0.5': 'sticky is 0.25|not 0.5',
     'aif_train_vae --episodes_file pong.npz,pong.npz --frame_size 32': 'names Pong twice',
     'aif_train_transition --episodes_file pong.npz': 'sees 64x64 frames, not 32x32',
