@@ -58,7 +58,7 @@ def _env_spec(
         kind, name = find_game(cfg.env_name)
     except InputError:
         return None
-    if cfg.actions or (kind == 'gym' and cfg.frame_skip > 1):
+    if cfg.actions or (kind == 'gym' and (cfg.frame_skip > 1 or cfg.sticky)):
         return None
     if kind == 'gym':
         return gymnasium.spec(name)
