@@ -40,7 +40,9 @@ setup(
     cmdclass=dict(build_py=BuildWithResults),
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg['requirements'].split(),
-    extras_require={name: cfg[f'{name}_requirements'].split() for name in ('dev', 'rliable', 'ray', 'datasets')},
+    extras_require={
+        name.removesuffix('_requirements'): cfg[name].split() for name in cfg if name.endswith('_requirements')
+    },
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
         'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

@@ -166,7 +166,8 @@ def agent_file(
 @dataclass
 class AsTrainedConfig:
     # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one
-    # step plus the critic's value after it; or policies: the least G of holding an action for a while
+    # step plus the critic's value after it; policies: the least G of holding an action for a while; or improved: the
+    # policy that a Gumbel search makes of the habit
     choose_by: ChooseBy = 'posterior'
     num_simulations: Simulations = 25  # N, steps imagined for one decision
     c_puct: NonNegative = 1.25  # weight of the bonus for actions that were seldom tried
@@ -186,6 +187,9 @@ class AsTrainedConfig:
     plan_horizon: Annotated[int, Bounds(1, 1000)] | None = None  # T, decisions for which policies are imagined
     hold_actions: str | None = None  # numbers of the actions that policies hold, separated by commas
     repeat: Annotated[int, Bounds(1, 100)] | None = None  # frames for which an action is held
+    # imagined frames for which each edge of the tree holds its action; 0: as many as `repeat`
+    edge_steps: Annotated[int, Bounds(0, 100)] | None = None
+    value_scale: NonNegative | None = None  # weight of the values against the habit, where it acts by improved
 
 # %% ../nbs/05c_agent.ipynb #262801a5
 def resolve_agent_path(

@@ -6,11 +6,13 @@
 __all__ = ['PAPER', 'INK', 'MUTED', 'RULE', 'MARGIN', 'GAP', 'LINE', 'text_font', 'fitting_font', 'break_lines', 'balance_lines',
            'draw_panels', 'BarAxes', 'rounded_range', 'place_bars', 'names_upright', 'names_height', 'number_text',
            'draw_title', 'draw_scale', 'draw_names', 'draw_bars', 'bars_background', 'fill_bars', 'draw_header',
-           'change_colours', 'compose_play']
+           'change_colours', 'compose_play', 'mp4_bytes']
 
 # %% ../nbs/animation.ipynb #064174d1
 import math
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -345,3 +347,25 @@ def compose_play(
         out[:, y : y + part.shape[1], MARGIN:-MARGIN] = part
         y += part.shape[1] + space
     return out
+
+# %% ../nbs/animation.ipynb #81d58ec7
+def mp4_bytes(
+    frames: np.ndarray,  # (T, H, W, 3) uint8
+    duration: int = 70,  # of a frame, milliseconds
+) -> bytes | None:  # an MP4's content; None where imageio-ffmpeg is not installed
+    "Frames as a video (H.264). An odd height or width gets one more row or column, which is white."
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    _, H, W, _ = frames.shape
+    even = np.pad(frames, ((0, 0), (0, H % 2), (0, W % 2), (0, 0)), constant_values=255)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'film.mp4'
+        size = (W + W % 2, H + H % 2)
+        writer = imageio_ffmpeg.write_frames(file, size, fps=round(1000 / duration), macro_block_size=2)
+        writer.send(None)
+        for frame in even:
+            writer.send(np.ascontiguousarray(frame))
+        writer.close()
+        return file.read_bytes()

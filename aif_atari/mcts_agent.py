@@ -27,6 +27,7 @@ from aif_atari.expected_free_energy import (
     deep_param_info_gain,
     deep_state_info_gain,
 )
+from .gumbel_search import GumbelConfig, gumbel_search, improved_policy
 from .transition import TransitionModel, on_grid
 from .tree_search import SearchConfig, State, Tree, evaluate_policies, search
 from .vae import VAE
@@ -169,22 +170,26 @@ class HabitNetwork(Habit):
         return self.policy(x).float(), self.critic(x)[:, 0].float()
 
 # %% ../nbs/05_mcts_agent.ipynb #d0a229a1
-ChooseBy = Literal['posterior', 'search', 'habit', 'first_step', 'policies']
+ChooseBy = Literal['posterior', 'search', 'habit', 'first_step', 'policies', 'improved']
 ActionPrecision = Annotated[float, Bounds(above=0, finite=False)]
 
 
 @dataclass
 class AgentConfig:
     search: SearchConfig = part(SearchConfig)  # the tree search
+    gumbel: GumbelConfig = part(GumbelConfig)  # the search that improves the habit
     preferences: Preferences = part(Preferences)  # preferred outcomes, and the weights of the terms of G
     # posterior: habit times exp(-G) as the search found it; search: its visits; habit; first_step: the least G of one
-    # step plus the critic's value after it; or policies: the least G of holding an action for a while
+    # step plus the critic's value after it; policies: the least G of holding an action for a while; or improved: the
+    # policy that a Gumbel search makes of the habit
     choose_by: ChooseBy = 'posterior'
     plan_horizon: Annotated[int, Bounds(1, 1000)] = 16  # T, decisions for which policies are imagined
     hold_actions: str = ''  # numbers of the actions that policies hold, separated by commas; by default all
     # precision over actions; infinite takes the best, 1 samples in proportion
     action_precision: ActionPrecision = math.inf
     repeat: Annotated[int, Bounds(1, 100)] = 1  # frames for which an action is held
+    # imagined frames for which each edge of the tree holds its action; 0: as many as `repeat`
+    edge_steps: Annotated[int, Bounds(0, 100)] = 0
     # use the habit as the prior of the search, and to continue policies after the held action; else a uniform prior,
     # and action 0
     use_habit: bool = True
@@ -262,7 +267,7 @@ class MCTSAgent(BeliefTracker):
     "The agent: it encodes, imagines, plans and acts in n games at once. A policy for `play`."
 
     share: np.ndarray  # (n, A) weight of each action in the last decision of each game, sums to 1
-    tree: Tree  # of the last decision, where it was by search or posterior
+    tree: Tree  # of the last decision, where it was by search, posterior or improved
 
     def __init__(
         self,
@@ -276,7 +281,7 @@ class MCTSAgent(BeliefTracker):
         super().__init__(vae, model)
         self.cfg, self.habit = cfg or AgentConfig(), habit
         check_agent(self.cfg, model.cfg.num_actions)
-        gamma, repeat = self.cfg.search.discount, self.cfg.repeat
+        gamma, repeat = self.cfg.search.discount, self.cfg.edge_steps or self.cfg.repeat
         self.world = ImaginationEnv(model, lv_q, self.cfg.preferences, seed, repeat, gamma)
         self.plan = replace(self.cfg.search, discount=gamma**repeat)  # per decision
         self.rng = np.random.default_rng(seed)
@@ -327,7 +332,7 @@ class MCTSAgent(BeliefTracker):
 
 # %% ../nbs/05_mcts_agent.ipynb #255ad7c4
 def action_weights(
-    agent: MCTSAgent,  # by search or posterior, it keeps the tree as `tree`
+    agent: MCTSAgent,  # by search, posterior or improved, it keeps the tree as `tree`
     state: State,  # of n games
 ) -> np.ndarray:  # (n, A)
     "The weight of each action before the precision is applied: probabilities, or visits."
@@ -341,6 +346,9 @@ def action_weights(
         after, G, continue_prob = agent.world(every, torch.arange(A).repeat(n))
         G = (G + agent.plan.discount * continue_prob * agent.evaluate(after)[1]).reshape(n, A)
         return np.exp(G.min(1, keepdims=True) - G)
+    if agent.cfg.choose_by == 'improved':
+        agent.tree, _ = gumbel_search(agent.world, state, A, agent.plan, agent.evaluate, agent.cfg.gumbel)
+        return improved_policy(agent.tree, agent.cfg.gumbel)
     agent.tree = search(agent.world, state, A, agent.plan, agent.evaluate)
     if agent.cfg.choose_by == 'search':
         return agent.tree.visits[:, 0]

@@ -4,22 +4,24 @@
 
 # %% auto #0
 __all__ = ['CHOSEN_BY', 'TERM_TITLES', 'NOT_IMAGINED', 'aif_play', 'PlayConfig', 'DecisionRecorder', 'PlayPictures',
-           'decode_frames', 'imagined_before', 'play_pictures', 'draw_play', 'play_games', 'play_recorded']
+           'decode_frames', 'imagined_before', 'play_pictures', 'draw_play', 'write_animations', 'play_games',
+           'play_recorded']
 
 # %% ../nbs/05g_play_animation.ipynb #b0b85908
 import time
 from dataclasses import asdict, dataclass
-from typing import Annotated, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from .agent import Agent, AsTrainedConfig, acting_config, load_agent, resolve_agent_path, training_game
-from .animation import compose_play
+from .animation import compose_play, mp4_bytes
 from .beliefs import Beliefs, encode_episodes
-from .checkpoints import open_result
+from .checkpoints import find_device, open_result
 from .cli import command
-from .config import Bounds, Count, Seed, check_bounds, part
+from .config import Bounds, Count, Natural, Seed, check_bounds, part
 from .core import check_folder, file_hash, relative_paths, write_bytes
 from .data import play
 from .episodes import Episodes, to_uint8
@@ -37,32 +39,37 @@ class PlayConfig:
     episodes: Count = 1  # whole games to play
     max_steps: Count = 3000  # agent steps after which a game is cut
     seed: Seed = 2_000_042  # of the games
-    gif_frames: Annotated[int, Bounds(1, 1000)] = 400  # frames of the animation, at most
-    output_dir: str = 'outputs/play'  # where to write play.gif and play.json
+    animations: Natural = 1  # games to animate, the first ones
+    gif_frames: Annotated[int, Bounds(1, 1000)] = 400  # frames of an animation, at most
+    device: str = 'cpu'  # device that plays: auto, cpu, cuda or mps
+    # where to write play.gif, play.json and episodes.npz, and play.mp4 where imageio-ffmpeg is installed
+    output_dir: str = 'outputs/play'
 
 
 # setting `choose_by` -> title of the bars
 CHOSEN_BY = dict(posterior='posterior Q(a)', search='visits', habit='habit', first_step='exp(-G)', policies='exp(-G)')
+CHOSEN_BY['improved'] = 'improved policy'
 
 # %% ../nbs/05g_play_animation.ipynb #51e08186
 class DecisionRecorder:
-    "Wraps a policy, and records for one of its games each decision and the terms of G of each action."
+    "Wraps a policy, and records each decision and the terms of G of each action, game by game."
 
     def __init__(
         self,
         policy: MCTSAgent,
-        slot: int = 0,  # which of its games
+        slots: int = 1,  # games of the batch that are recorded, the first ones
+        again: bool = False,  # whether the games that follow in the same place are recorded too
     ):
-        self.policy, self.slot = policy, slot
-        self.log, self.over = [], False
+        self.policy, self.again = policy, again
+        self.logs: list[list[list[dict[str, Any]]]] = [[[]] for _ in range(slots)]  # by slot, game and step
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:  # (E, H, W, 3) -> (E,) actions
         actions = self.policy(frames)
-        if not self.over:
-            mine = slice(self.slot, self.slot + 1)
-            terms, _ = terms_of_actions(self.policy, tuple(s[mine] for s in self.policy.state))
-            share, a = self.policy.share[self.slot].tolist(), int(actions[self.slot])
-            self.log.append(dict(share=share, a=a) | {k: v.tolist() for k, v in terms.items()})
+        for slot, games in enumerate(self.logs[: len(frames)]):
+            if self.again or len(games) == 1:
+                terms, _ = terms_of_actions(self.policy, tuple(s[slot : slot + 1] for s in self.policy.state))
+                row = dict(share=self.policy.share[slot].tolist(), a=int(actions[slot]))
+                games[-1].append(row | {k: v.tolist() for k, v in terms.items()})
         return actions
 
     def observe_step(
@@ -70,11 +77,23 @@ class DecisionRecorder:
         actions: np.ndarray,  # (E,) actions that were taken
         fresh: np.ndarray,  # (E,) bool, where a new game has begun
     ) -> None:
-        "Keep the action that was taken, and stop at the end of the game."
-        if self.log and not self.over:
-            self.log[-1]['a'] = int(actions[self.slot])
+        "Keep the action that was taken, and begin the record of a new game."
+        for games, a, new in zip(self.logs, actions, fresh):
+            if games[-1]:
+                games[-1][-1]['a'] = int(a)
+            if new:
+                games.append([])
         self.policy.observe_step(actions, fresh)
-        self.over |= bool(fresh[self.slot])
+
+    def log(
+        self,
+        eps: Episodes,  # that were played
+        i: int = 0,  # which of them
+    ) -> list[dict[str, Any]]:  # a row for each of its decisions; what followed a game's end is left out
+        "The record of an episode."
+        slot = int(eps.slots[i])
+        turn = int((eps.slots[:i] == slot).sum())
+        return self.logs[slot][turn][: int(eps.lengths[i]) - 1]
 
 # %% ../nbs/05g_play_animation.ipynb #b76ed9f0
 TERM_TITLES = dict(
@@ -126,13 +145,14 @@ def imagined_before(
 def play_pictures(
     agent: Agent,
     eps: Episodes,
-    log: list[dict],  # of the first episode, as `DecisionRecorder` keeps it
+    log: list[dict],  # of the episode, as `DecisionRecorder` keeps it
     ahead: int = 8,  # frames
     chosen_by: str = CHOSEN_BY['posterior'],  # name of what the agent chose by
+    i: int = 0,  # which episode
 ) -> PlayPictures:
-    "Panels, bars and numbers of an agent's first game."
-    T, episode = len(log), eps[0]
-    beliefs = encode_episodes(agent.vae, eps.subset([0]))
+    "Panels, bars and numbers of one of an agent's games."
+    T, episode = len(log), eps[i]
+    beliefs = encode_episodes(agent.vae, eps.subset([i]))
     z = imagined_before(agent, beliefs, ahead)
     first = len(beliefs.mu) - len(z)
     imagined = np.full_like(episode.frames[:T], NOT_IMAGINED)
@@ -155,10 +175,10 @@ def draw_play(
     action_names: list[str],
     first: int = 0,  # first frame of the animation
     frames: int = 400,  # how many, at most
-) -> bytes:  # a GIF's content
-    "The animation of a part of a game: real, reconstructed and imagined frames, and bars for each action."
+) -> np.ndarray:  # (T, H, W, 3) uint8
+    "The film of a part of a game: real, reconstructed and imagined frames, and bars for each action."
     cut = slice(first, min(first + frames, len(p.chosen)))
-    film = compose_play(
+    return compose_play(
         {title: shown[cut] for title, shown in p.panels.items()},
         {title: values[cut] for title, values in p.groups.items()},
         action_names,
@@ -168,31 +188,52 @@ def draw_play(
         None if p.lives is None else p.lives[cut],
         p.ranges,
     )
-    return gif_bytes(film, scale=1)
 
 # %% ../nbs/05g_play_animation.ipynb #df204c9b
+def write_animations(
+    folder: Path,  # where they go
+    cfg: PlayConfig,
+    agent: Agent,
+    eps: Episodes,  # that it played
+    recorder: DecisionRecorder,  # that watched it
+    chosen_by: str,  # name of what the agent chose by
+) -> list[Path]:  # the files
+    "Write the animations of the first games, each as a GIF and, where there is an encoder, as an MP4."
+    files = []
+    for i in range(min(cfg.animations, len(eps))):
+        pictures = play_pictures(agent, eps, recorder.log(eps, i), chosen_by=chosen_by, i=i)
+        film = draw_play(pictures, eps.action_names, frames=cfg.gif_frames)
+        name = f'play_{i + 1}' if i else 'play'
+        for suffix, content in (('.gif', gif_bytes(film, scale=1)), ('.mp4', mp4_bytes(film))):
+            if content:
+                files.append(folder / (name + suffix))
+                write_bytes(files[-1], content)
+    return files
+
+
 def play_games(
     cfg: PlayConfig,
 ) -> Episodes:
-    "Let a trained agent play: print the return of each game, and write an animation of the first."
+    "Let a trained agent play: print the return of each game, write animations of the first ones, and all episodes."
     check_bounds(cfg)
     path = resolve_agent_path(cfg)
-    agent, folder, sha256 = load_agent(path), check_folder(cfg.output_dir), file_hash(path)
+    agent, folder, sha256 = load_agent(path, find_device(cfg.device)), check_folder(cfg.output_dir), file_hash(path)
     act = acting_config(agent, cfg.act)
-    with open_result(folder, 'play.json', cfg, 'play.gif', sha256=sha256) as result:
+    names = ['play', *(f'play_{i + 1}' for i in range(1, cfg.animations))]
+    parts = [name + suffix for name in names for suffix in ('.gif', '.mp4')]
+    with open_result(folder, 'play.json', cfg, 'episodes.npz', *parts, sha256=sha256) as result:
         eps, recorder = play_recorded(cfg, agent, act)
-        pictures = play_pictures(agent, eps, recorder.log, chosen_by=CHOSEN_BY[act.choose_by])
-        gif = draw_play(pictures, eps.action_names, frames=cfg.gif_frames)
         result.make_room()
-        write_bytes(folder / 'play.gif', gif)
+        files = write_animations(folder, cfg, agent, eps, recorder, CHOSEN_BY[act.choose_by])
+        eps.save(folder / 'episodes.npz')
         about = dict(returns=eps.returns.tolist(), lengths=(eps.lengths - 1).tolist())
-        about |= dict(
-            config=relative_paths(asdict(cfg), folder), acting=asdict(act), sha256=sha256, first_game=recorder.log
-        )
+        about |= dict(config=relative_paths(asdict(cfg), folder), acting=asdict(act), sha256=sha256)
+        about['games'] = [recorder.log(eps, i) for i in range(min(cfg.animations, len(eps)))]
         result.write(about)
-    print(f'The first game, real | reconstructed | imagined 8 steps ago, is {folder / "play.gif"}.')
-    numbers = f'The numbers of each decision ({CHOSEN_BY[act.choose_by]}) and the terms of G'
-    print(f'{numbers} are in {folder / "play.json"}.')
+    for file in files:
+        print(f'Real | reconstructed | imagined 8 steps ago: {file}')
+    numbers = f'the numbers of each decision ({CHOSEN_BY[act.choose_by]}) and the terms of G in {folder / "play.json"}'
+    print(f'All games are in {folder / "episodes.npz"}, {numbers}.')
     return eps
 
 
@@ -201,9 +242,10 @@ def play_recorded(
     agent: Agent,
     act: AgentConfig,  # how it acts
 ) -> tuple[Episodes, DecisionRecorder]:
-    "Play the games, with a record of the first one's decisions, and print the returns."
-    recorder, start = DecisionRecorder(agent.mcts_agent(act, cfg.seed)), time.perf_counter()
-    protocol = dict(num_episodes=cfg.episodes, max_steps=cfg.max_steps, num_envs=min(8, cfg.episodes))
+    "Play the games, with a record of the decisions of those to animate, and print the returns."
+    slots, start = min(8, cfg.episodes), time.perf_counter()
+    recorder = DecisionRecorder(agent.mcts_agent(act, cfg.seed), min(slots, cfg.animations), cfg.animations > slots)
+    protocol = dict(num_episodes=cfg.episodes, max_steps=cfg.max_steps, num_envs=slots)
     eps = play(training_game(agent, seed=cfg.seed, **protocol), recorder)
     ms = 1000 * (time.perf_counter() - start) / eps.num_frames
     for i, (r, n) in enumerate(zip(eps.returns, eps.lengths)):

@@ -12,7 +12,7 @@ PACKAGE = ROOT / 'aif_atari'
 MODULES = {p.stem: p for p in sorted(PACKAGE.glob('[a-z]*.py'))}
 EVALUATION = {'eval', 'object_recall', 'object_labels', 'ablations', 'imagination', 'imagination_report', 'compare'}
 EVALUATION |= {'lost_lives', 'explain', 'play_animation', 'rollout_viewer', 'search_speed', 'speed', 'reproduce'}
-EVALUATION |= {'many_games', 'many_dynamics', 'many_runs', 'sweep_report', 'own_data'}
+EVALUATION |= {'many_games', 'many_dynamics', 'many_runs', 'sweep_report', 'conditions', 'emulator_model', 'own_data'}
 TRAINING = (
     'train',
     'frame_data',
@@ -26,6 +26,7 @@ TRAINING = (
 GROUND_FLOOR = {
     'expected_free_energy': {'core', 'config'},
     'tree_search': {'core', 'config'},
+    'gumbel_search': {'config', 'tree_search'},
     'stats': {'core', 'plotting'},
     'animation': {'core', 'plotting'},
     'episodes': {'core', 'config', 'plotting'},

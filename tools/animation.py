@@ -12,6 +12,7 @@ from aif_atari.checkpoints import pretrained_path
 from aif_atari.core import write_bytes
 from aif_atari.data import play
 from aif_atari.play_animation import DecisionRecorder, draw_play, play_pictures
+from aif_atari.plotting import gif_bytes
 
 FRAMES, SEED, AHEAD = 171, 2_000_043, 8
 
@@ -30,12 +31,13 @@ def main():
     agent = load_agent(pretrained_path('breakout', 'Agent'))
     recorder = DecisionRecorder(agent.mcts_agent(acting_config(agent, AsTrainedConfig()), SEED))
     eps = play(training_game(agent, num_episodes=1, num_envs=1, seed=SEED), recorder)
-    pictures = play_pictures(agent, eps, recorder.log, AHEAD)
+    log = recorder.log(eps)
+    pictures = play_pictures(agent, eps, log, AHEAD)
     imagined_from = agent.model.cfg.warmup_frames - 1 + AHEAD
-    rewards = eps[0].rewards[: len(recorder.log)]
+    rewards = eps[0].rewards[: len(log)]
     first = max(imagined_from, best_stretch(rewards, FRAMES))
     file = Path(__file__).resolve().parents[1] / 'nbs' / 'pictures' / 'agent.gif'
-    write_bytes(file, draw_play(pictures, eps.action_names, first, FRAMES))
+    write_bytes(file, gif_bytes(draw_play(pictures, eps.action_names, first, FRAMES), scale=1))
     points = rewards[first : first + FRAMES].sum()
     print(f'return {eps.returns[0]:g}; {points:g} points from step {first}; {file.stat().st_size // 1000} kB')
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Visits at the root as mctx's `muzero_policy` makes them, on fixed random problems.
+"""Visits at the root as mctx's `muzero_policy` and `gumbel_muzero_policy` make them, on fixed random problems.
 
-They are the golden values that `tree_search` is tested against. mctx needs an environment of its own:
+They are the golden values that `tree_search` and `gumbel_search` are tested against. mctx needs its own environment:
 
     python3 -m venv /tmp/mctx && /tmp/mctx/bin/pip install mctx==0.0.71
     JAX_ENABLE_X64=1 /tmp/mctx/bin/python tools/mctx_values.py results/mctx.json
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import mctx
 import numpy as np
 
-SIMULATIONS, DISCOUNT = 50, 0.9
+SIMULATIONS, GUMBEL_SIMULATIONS, DISCOUNT = 50, 24, 0.9
 
 
 def problem(rng, depth):
@@ -52,9 +52,8 @@ def scaled_by_tree(tree, node):
     return ((completed - low) / jnp.maximum(high - low, 1e-8)).clip(0, 1)
 
 
-@jax.jit
-def visits(G, prior, value):
-    "What mctx, which maximises, makes of a problem with the other sign: visits at the root (A,)."
+def root_and_step(G, prior, value):
+    "A problem as mctx, which maximises, takes it: the root, and the function that makes a step."
     inner, A = G.shape
 
     def step(params, key, action, state):
@@ -72,6 +71,13 @@ def visits(G, prior, value):
     root = mctx.RootFnOutput(
         prior_logits=jnp.log(prior[:1]), value=-value[:1], embedding=(jnp.zeros(1, jnp.int64), jnp.ones(1, bool))
     )
+    return root, step
+
+
+@jax.jit
+def visits(G, prior, value):
+    "Visits at the root by PUCT, (A,)."
+    root, step = root_and_step(G, prior, value)
     out = mctx.muzero_policy(
         None,
         jax.random.PRNGKey(0),
@@ -86,14 +92,28 @@ def visits(G, prior, value):
     return out.search_tree.summary().visit_counts[0]
 
 
+@jax.jit
+def gumbel(G, prior, value):
+    "Visits at the root (A,), the improved policy (A,) and the chosen action of a Gumbel search without noise."
+    root, step = root_and_step(G, prior, value)
+    key = jax.random.PRNGKey(0)
+    out = mctx.gumbel_muzero_policy(None, key, root, step, GUMBEL_SIMULATIONS, gumbel_scale=0.0)
+    return out.search_tree.summary().visit_counts[0], out.action_weights[0], out.action[0]
+
+
 def main(path):
     rng = np.random.default_rng(0)
     problems = [problem(rng, depth) for depth in [1] * 100 + [3] * 100]
     for p in problems:
-        p['visits'] = np.asarray(visits(*(jnp.asarray(p[k]) for k in ('G', 'prior', 'value')))).astype(int)
+        given = [jnp.asarray(p[k]) for k in ('G', 'prior', 'value')]
+        p['visits'] = np.asarray(visits(*given)).astype(int)
+        counts, weights, action = gumbel(*given)
+        p['gumbel_visits'], p['gumbel_weights'] = np.asarray(counts).astype(int), np.asarray(weights).round(9)
+        p['gumbel_action'] = np.asarray(action)
     stored = [{k: v.tolist() for k, v in p.items()} for p in problems]
     command = 'JAX_ENABLE_X64=1 python tools/mctx_values.py results/mctx.json'
-    about = dict(command=command, mctx=version('mctx'), simulations=SIMULATIONS, discount=DISCOUNT)
+    about = dict(command=command, mctx=version('mctx'), simulations=SIMULATIONS)
+    about |= dict(gumbel_simulations=GUMBEL_SIMULATIONS, discount=DISCOUNT)
     with open(path, 'w', encoding='utf-8') as f:
         json.dump(about | dict(problems=stored), f)
         f.write('\n')
