@@ -70,6 +70,8 @@ class RoundConfig:
 class TrainAgentConfig:
     # the game; fire is pressed at the first frame of each life
     collect: CollectConfig = part(CollectConfig, fire_lives=True, settle=-1, max_steps=1500, hold=8)
+    # play of the game, as aif_collect stores it, in place of the first round's random play; its steps count
+    episodes_file: str = ''
     vae: VAEConfig = part(VAEConfig, **grid_settings())  # the encoder and decoder
     transition: TransitionConfig = part(TransitionConfig)  # the transition model
     # how it acts while it collects: in proportion to the visits of the search

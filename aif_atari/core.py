@@ -211,6 +211,15 @@ def is_path(
     return setting.endswith(('_dir', '_path', '_file'))
 
 
+def _listed_paths(
+    path: str,  # of a file, or of several, separated by commas
+    exists: Callable[[str], bool],  # whether there is something at a path
+) -> list[str]:
+    "The paths of a list, where all of them exist; otherwise the path alone, which may have commas in its name."
+    several = path.split(',')
+    return several if not exists(path) and all(map(exists, several)) else [path]
+
+
 def _change_paths(
     settings: Mapping[str, Any],  # by name; those of a part may be in a dict
     change: Callable[[str], str],  # path -> path
@@ -238,7 +247,7 @@ def relative_paths(
         except ValueError:  # on another drive of Windows
             return path
 
-    return _change_paths(settings, change)
+    return _change_paths(settings, lambda paths: ','.join(map(change, _listed_paths(paths, os.path.exists))))
 
 
 def resolve_paths(
@@ -251,7 +260,10 @@ def resolve_paths(
         found = Path(folder) / path
         return str(found) if found.exists() else path
 
-    return _change_paths(settings, change)
+    def exists(path):
+        return (Path(folder) / path).exists()
+
+    return _change_paths(settings, lambda paths: ','.join(map(change, _listed_paths(paths, exists))))
 
 # %% ../nbs/core.ipynb #bd65c0d6
 def _git(

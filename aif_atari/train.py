@@ -53,7 +53,7 @@ from aif_atari.config import (
     make_config,
     part,
 )
-from .collect import games_of
+from .collect import games_to_train, own_play
 from .core import InputError, check, to_json, write_text
 from .data_parallel import average_gradients, mean_over_ranks, part_of_batch, shared_training, world_size
 from .environments import CollectConfig, check_collect
@@ -275,6 +275,8 @@ def _show_live(log):
 @dataclass
 class TrainVAEConfig:
     collect: CollectConfig = part(CollectConfig)  # what is played: a game, several (Breakout,Pong), or atari26
+    # or play to train on, as aif_collect stores it; of several games a file each, separated by commas
+    episodes_file: str = ''
     vae: VAEConfig = part(VAEConfig)  # the model
     train: TrainConfig = part(TrainConfig)  # how it is trained
     collage: Fraction = 0.0  # share of the training frames that get pieces of other frames
@@ -310,7 +312,8 @@ def check_train_vae(
     check_vae(cfg.vae)
     find_device(cfg.train.device)
     same = cfg.collect.frame_size == cfg.vae.frame_size
-    check(same, f'The VAE takes {cfg.vae.frame_size}x{cfg.vae.frame_size} frames: set frame_size for both.')
+    sizes = f'The VAE takes {cfg.vae.frame_size}x{cfg.vae.frame_size} frames, and the play shows {{0}}x{{0}}'
+    check(same, f'{sizes.format(cfg.collect.frame_size)}: set frame_size for both.')
 
 
 def next_command(
@@ -361,8 +364,9 @@ def train_vae(
     cfg: TrainVAEConfig,
     on_epoch: Callable[[VAE, list], None] | None = None,  # called with the VAE and the log after each epoch
 ) -> tuple[VAE, list]:  # the VAE, and a dict per epoch
-    "Train a VAE on random play of one game or several. The same command again goes on where it stopped."
+    "Train a VAE on random play of one game or several, or on given play. The same command again continues."
     cfg = make_config(TrainVAEConfig, base=cfg)
+    own = own_play(cfg)
     start = load_start(cfg)
     check_train_vae(cfg)
     cfg.collect.env_name = ','.join(game_names(cfg.collect.env_name))
@@ -371,7 +375,7 @@ def train_vae(
         check(shared, 'Several ranks can share the training of Gaussian latents only.')
         if cfg.init_path:
             cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))
-        device, games = find_device(cfg.train.device), games_of(folder, cfg.collect)
+        device, games = find_device(cfg.train.device), games_to_train(folder, cfg, own)
         options = (cfg.train, device, cfg.vae.context, cfg.collage)
         limits = (cfg.collage_across, cfg.frames_per_game, cfg.epoch_steps)
         one = len(games) == 1 and not any(limits[1:])

@@ -31,7 +31,7 @@ from aif_atari.checkpoints import (
     write_config,
 )
 from .cli import command
-from .collect import episodes_of
+from .collect import games_to_train, keep_play, own_play, read_play
 from .config import Natural, check_bounds, make_config, part
 from .core import check, file_hash
 from .data_parallel import shared_training
@@ -118,6 +118,7 @@ class TrainTransitionConfig:
     # the games: by default those of the VAE, or Breakout; num_episodes 0 plays 280, or 90 of Pong's longer ones, less
     # than 100,000 frames
     collect: CollectConfig = part(CollectConfig, env_name='', num_episodes=0, hold=8, settle=-1)
+    episodes_file: str = ''  # or play of one game to train on, as aif_collect stores it
     transition: TransitionConfig = part(TransitionConfig)  # the model
     windows: WindowConfig = part(WindowConfig)  # training windows
     # the optimisation; gradients are clipped, because a long window can have a much larger gradient than others
@@ -289,7 +290,10 @@ def train_transition(
     cfg: TrainTransitionConfig,
     on_epoch: Callable[[TransitionModel, list], None] | None = None,  # called after each epoch
 ) -> tuple[TransitionModel, list]:  # the model, and a dict per epoch
-    "Train a transition model on random play of one game, encoded by a trained VAE."
+    "Train a transition model on random or given play of one game, encoded by a trained VAE."
+    cfg = make_config(TrainTransitionConfig, base=cfg)
+    own = own_play(cfg)
+    check(not own or len(own) == 1, 'A transition model is trained on one game: name one episodes_file.')
     cfg, vae = resolve_config(cfg)
     start = load_start_model(cfg)
     with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:
@@ -298,7 +302,7 @@ def train_transition(
         if cfg.init_path:
             cfg.init_path = str(keep_model(cfg.init_path, folder / 'init.pt'))
         device, seed = find_device(cfg.train.device), cfg.train.seed
-        eps = episodes_of(folder, cfg.collect)
+        eps = games_to_train(folder, cfg, own)[0]
         if is_longer(folder, cfg):  # the outcome head was finetuned for the model as it is now
             for name in ('checkpoint_last.pt', 'metrics.jsonl'):
                 (folder / 'outcomes' / name).unlink(missing_ok=True)
@@ -344,10 +348,12 @@ def keep_transition(
     path: str | Path,  # of a transition model
     folder: str | Path,  # of the copies, in a run that begins with the model
 ) -> Path:  # of the model's copy
-    "Copy a transition model and the VAE that it was trained with. Raise `InputError` as `keep_model` does."
+    "Copy a transition model, its VAE and the play that it was given. Raise `InputError` as `keep_model` does."
     run = load_transition(path).settings
     if run.model_path:
         # the model looks for its VAE under this name
         name = VAE_FILE if Path(run.model_path).name == VAE_FILE else 'vae.pt'
         keep_model(resolve_vae_path(run), Path(folder) / name)
+    if run.episodes_file:
+        keep_play(run.episodes_file, read_play(run.episodes_file), folder)
     return keep_model(path, Path(folder) / 'best_model.pt')
