@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ROW_DTYPES', 'Episode', 'Episodes', 'sample_episodes', 'concat_episodes', 'load_episodes', 'split_of',
-           'split_episodes', 'to_float', 'to_uint8', 'frame_batches', 'HasEpisodes', 'window_starts',
+           'split_episodes', 'split_rounds', 'to_float', 'to_uint8', 'frame_batches', 'HasEpisodes', 'window_starts',
            'sequence_batches']
 
 # %% ../nbs/episodes.ipynb #9bfefea2
@@ -237,6 +237,22 @@ def split_episodes(
     "Hold out whole episodes, drawn at random. Raise `InputError` where a side would be empty."
     train, val = split_of(len(eps), val_split, seed)
     return eps.subset(train), eps.subset(val)
+
+# %% ../nbs/episodes.ipynb #rounds02
+def split_rounds(
+    rounds: list[Episodes],  # of each round
+    val_split: float,  # share of the episodes held out
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:  # episodes to train on, held-out episodes, among all
+    "Hold out episodes of each round. A later round of five games or fewer is used for training alone."
+    sides, first = [], 0
+    for k, eps in enumerate(rounds):
+        n = len(eps)
+        train, val = split_of(n, val_split, seed + k) if k == 0 or n > 5 else (np.arange(n), np.arange(0))
+        sides.append((first + train, first + val))
+        first += n
+    train, val = (np.concatenate(side) for side in zip(*sides))
+    return train, val
 
 # %% ../nbs/episodes.ipynb #8f07c677
 def to_float(

@@ -67,7 +67,7 @@ def jupyter_lab(folder):
     words = f'--no-browser --allow-root --port {port} --ServerApp.root_dir {folder} --IdentityProvider.token='
     env = surroundings(JUPYTER_CONFIG_DIR=str(folder / 'cfg'), JUPYTER_DATA_DIR=str(folder / 'data'))
     command = [sys.executable, '-m', 'jupyter', 'lab', *words.split()]
-    with open(folder / 'lab.log', 'w') as log:
+    with open(folder / 'lab.log', 'w', encoding='utf-8') as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=folder, start_new_session=True)
         try:
             address = f'http://127.0.0.1:{port}'
@@ -95,7 +95,7 @@ def test_the_widget_is_played_with_keys_in_jupyterlab(tmp_path):
     kernel = dict(name='python3', display_name='Python 3', language='python')
     cells = [cell | dict(id=f'c{i}', source=source) for i, source in enumerate(CELLS)]
     notebook = dict(cells=cells, metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=5)
-    (tmp_path / 'play.ipynb').write_text(json.dumps(notebook))
+    (tmp_path / 'play.ipynb').write_text(json.dumps(notebook), encoding='utf-8')
     with jupyter_lab(tmp_path) as address, sync_playwright() as p:
         browser = p.chromium.launch(executable_path=browser_path, args=['--no-sandbox'])
         page = browser.new_page(viewport=dict(width=1200, height=1100))
