@@ -133,6 +133,7 @@ class EmulatorModel:
         "Act in the copies of n states, and perceive what came."
         _, _, latents, actions, seen, number = state
         found, numbers = self.act(number[:, 0].tolist(), a.tolist())
+        a, numbers = a.to(latents.device), numbers.to(latents.device)
         frames = np.concatenate([done.frames for done in found])
         z = self.agent.vae.encode(to_float(frames, self.agent.device))[0].view(len(found), self.steps, -1)
         latents = torch.cat([latents, z], 1)[:, -latents.shape[1] :]
@@ -164,6 +165,7 @@ class EmulatorAgent(MCTSAgent):
         seed: int = 0,  # of its samples
     ):
         super().__init__(agent.vae, agent.model, agent.habit, agent.lv_q, cfg, seed)
+        self.emulator: EmulatorModel | None = None  # where its games are open
         own = 'the emulator can be the model of a search that chooses by posterior, search or improved'
         check(self.cfg.choose_by in ('posterior', 'search', 'improved'), f'{own}, not by {self.cfg.choose_by}.')
         check(self.cfg.repeat == 1, 'With the emulator as model an agent plans at each step: leave repeat at 1.')
@@ -176,10 +178,16 @@ class EmulatorAgent(MCTSAgent):
         return games
 
     def perceive(self, frames: np.ndarray) -> State:
-        "Encode the frames, update belief and memory, and save the games."
+        "Encode the frames, update belief and memory, and save the games. Raise `InputError` for those of other games."
+        shown = self.emulator is not None and np.array_equal(self.emulator.games.o, frames)
+        check(
+            shown,
+            'This agent copies the games that it plays: open them by its games, play(game, agent, games=agent.games).',
+        )
+        assert self.emulator is not None
         z, h = super().perceive(frames)
-        seen = torch.as_tensor(np.minimum(self.age + 1, self.z.shape[1]))[:, None]
-        return z, h, self.z, self.a, seen, self.emulator.begin(self.a[:, -1].tolist())
+        seen = torch.as_tensor(np.minimum(self.age + 1, self.z.shape[1]), device=self.device)[:, None]
+        return z, h, self.z, self.a, seen, self.emulator.begin(self.a[:, -1].tolist()).to(self.device)
 
     def evaluate(self, state: State) -> tuple[np.ndarray, np.ndarray]:
         "Prior and value for the search, of belief and memory."

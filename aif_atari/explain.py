@@ -31,8 +31,10 @@ def terms_of_actions(
     A = policy.model.cfg.num_actions
     every_term = replace(policy.world.prefer, state_info_gain=1.0, param_info_gain=1.0)
     world = ImaginationEnv(policy.model, policy.world.lv_q, every_term)
-    _, terms, p = world.imagine(tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A))
-    return terms, p
+    _, terms, p = world.imagine(
+        tuple(s.expand(A, *s.shape[1:]) for s in state), torch.arange(A, device=state[0].device)
+    )
+    return {k: v.cpu() for k, v in terms.items()}, p.cpu()
 
 # %% ../nbs/05f_explain.ipynb #254d48c3
 class Decision:

@@ -8,7 +8,7 @@ __all__ = ['completed_values', 'GumbelConfig', 'improved_logits', 'softmax', 'im
 
 # %% ../nbs/04f_gumbel_search.ipynb #g0000005
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import ceil, log2
 
@@ -131,7 +131,7 @@ def gumbel_search(
     rng: np.random.Generator | None = None,  # of Gumbel noise at the root; by default none
 ) -> tuple[Tree, np.ndarray]:  # the tree, and the action it leads to in each environment (E,)
     "Search for an improvement of the prior. With noise the action is a sample of the improved policy."
-    settings = settings or GumbelConfig()
+    settings, cfg = settings or GumbelConfig(), replace(cfg or SearchConfig(), confidence=1.0)  # the halving needs all
     shape = len(root[0]), num_actions
     noise = np.zeros(shape) if rng is None else rng.gumbel(size=shape)
     rule: Callable[[Tree, SearchConfig], Select] = partial(gumbel, noise=noise, settings=settings)

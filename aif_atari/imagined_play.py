@@ -42,14 +42,16 @@ class ImaginedGame:
         eps: Episodes,  # real play of its game, whose frames it begins with
         row: int | None = None,  # of the last real frame; by default one early in the first episode
     ):
-        self.viewer, self.names = RolloutViewer(agent.model, agent.vae, eps, row), list(eps.action_names)
+        self.names, A = list(eps.action_names), agent.model.cfg.num_actions
+        check(len(self.names) == A, f'The play has {len(self.names)} actions, and the model knows {A}.')
+        self.viewer = RolloutViewer(agent.model, agent.vae, eps, row)
         self.reset()
 
     def reset(self) -> np.ndarray:  # (H, W, 3) uint8
         "Go back to the real frame."
         self.viewer.begin()
         self.steps: list[ImaginedStep] = []
-        self.score, self.going_on = 0.0, 1.0
+        self.expected_rewards, self.survival = 0.0, 1.0
         self.first = self.viewer.frame()
         return self.first
 
@@ -66,8 +68,8 @@ class ImaginedGame:
         check(0 <= action < len(self.names), f'The game has actions 0 to {len(self.names) - 1}, not {action}.')
         self.viewer.step(action)
         p_reward, p_loss = self.viewer.p
-        self.score += self.going_on * p_reward
-        self.going_on *= 1 - p_loss
+        self.expected_rewards += self.survival * p_reward
+        self.survival *= 1 - p_loss
         self.steps.append(ImaginedStep(self.viewer.frame(), action, p_reward, p_loss))
         return self.steps[-1]
 
@@ -98,6 +100,7 @@ function render({ model, el }) {
   el.textContent = "Click here, then use the arrow keys and the space bar.";
   el.style.cssText = "padding: 8px; border: 2px solid #888; border-radius: 4px; outline-offset: 2px;";
   el.addEventListener("keydown", (event) => {
+    if (!/^(Arrow.*| )$/.test(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
     if (!event.repeat) { pressed.add(event.key); tell(); }
@@ -178,7 +181,7 @@ class ImaginedPlay:
         self.text.value = '<br>'.join(
             [
                 f'{len(game.steps)} steps imagined{speed}',
-                f'expected score {game.score:.1f}, still playing {game.going_on:.0%}',
+                f'expected rewards before the first loss {game.expected_rewards:.1f}, no loss so far {game.survival:.0%}',
                 last,
             ]
         )
@@ -200,7 +203,7 @@ class ImaginedPlay:
         "Let time pass. It passes between the cells that are executed."
         self.times = []
         if self.task is None or self.task.done():
-            self.task = asyncio.get_event_loop().create_task(pass_time(self.tick))
+            self.task = asyncio.get_running_loop().create_task(pass_time(self.tick))
 
     def stop(self) -> None:
         "Let time stand still."
@@ -225,9 +228,10 @@ def plot_imagined(
     "Frames of an imagined game in a row, and below them what the model expected in each step."
     check(game.steps, 'Nothing was played in the imagination yet.')
     figure_style()
+    frames = [game.first, *(s.frame for s in game.steps)]
+    columns = min(columns, len(frames))
     fig = plt.figure(figsize=(1.25 * columns, 2.9))
     grid = fig.add_gridspec(2, columns, height_ratios=[1.25, 1], hspace=0.35)
-    frames = [game.first, *(s.frame for s in game.steps)]
     for k, t in enumerate(np.linspace(0, len(frames) - 1, columns).round().astype(int)):
         ax = fig.add_subplot(grid[0, k])
         ax.imshow(frames[t])

@@ -36,7 +36,7 @@ class RolloutViewer:
         inside = [s <= rows[0] and rows[-1] < s + n for s, n in zip(eps.starts, eps.lengths)]
         check(any(inside), f'Row {self.row} has no {W} frames of one episode up to it.')
         self.seen = encode_frames(vae, eps.stack(rows, vae.cfg.context))[0][None]
-        self.a = torch.as_tensor(eps.actions[rows[:-1]]).long()[None]
+        self.a = torch.as_tensor(eps.actions[rows[:-1]], device=self.seen.device).long()[None]
         self.begin()
 
     @torch.no_grad()
@@ -53,7 +53,7 @@ class RolloutViewer:
         a: int,  # an action
     ):
         "Imagine one step under action `a`."
-        self.h, mu, lv, logits = self.model(self.z, torch.tensor([a]), self.h)
+        self.h, mu, lv, logits = self.model(self.z, torch.tensor([a], device=self.z.device), self.h)
         self.predictive_variance = predictive_variance(mu, lv, self.model.scale)[0].item()
         self.z, self.t, self.p = mu.mean(0), self.t + 1, tuple(logits.sigmoid().mean(0)[0].tolist())
 

@@ -33,7 +33,7 @@ def test_stable_baselines_evaluates_it():
         returns, lengths = sb3.common.evaluation.evaluate_policy(agent, envs, 4, return_episode_rewards=True)
     assert len(returns) == 4
     assert max(lengths) <= 201
-    assert np.mean(returns) >= 1  # 200 steps are enough for some bricks
+    assert np.mean(returns) >= 3  # random play makes 1.2 in a whole game
 
 
 CELLS = [
@@ -83,7 +83,7 @@ def jupyter_lab(folder):
 
 
 def test_the_widget_is_played_with_keys_in_jupyterlab(tmp_path):
-    "Play is pressed, arrow keys are held, and the imagined game moves 15 steps a second under them."
+    "Play is pressed, arrow keys are held, and the imagined game moves under them, several steps a second."
     for library in ('jupyterlab', 'anywidget', 'playwright'):
         pytest.importorskip(library, reason=f'needs {library}')
     from playwright.sync_api import sync_playwright
@@ -136,5 +136,6 @@ def test_the_ten_lines_of_the_front_page_run():
     made = "gymnasium.make('ALE/Breakout-v5'"
     assert made in code
     found = {}
-    exec(code.replace(made, f'{made}, max_num_frames_per_episode=200'), found)
+    exec(code.replace(made, f'{made}, max_num_frames_per_episode=1600'), found)
     assert found['over']
+    assert found['score'] >= 4  # random play makes 1.2 in a whole game

@@ -3,7 +3,7 @@
 `python tools/own_loop.py` writes results/own_loop.json.
 
 The agent plays by habit, the same seeds in each loop: in the package's own loop, in Gymnasium's with and without the
-emulator's `info`, and there with grey frames of 84 x 84 pixels, which lack the colours it was trained on.
+emulator's `info`, and there with frames of 84 x 84 pixels, in colour and in grey. Grey lacks what it was trained on.
 """
 
 import argparse
@@ -24,9 +24,12 @@ FILE = Path(__file__).resolve().parent.parent / 'results' / 'own_loop.json'
 BY_HABIT = AsTrainedConfig(choose_by='habit')
 
 
-def grey_games():  # a vector of one game, as many agents see it
-    "Frames of 84 x 84 pixels in grey, the last four in a stack."
-    return gymnasium.make_vec('ALE/Breakout-v5', num_envs=1, frameskip=4, repeat_action_probability=0.25, noop_max=0)
+def small_games(
+    **options,  # of ale-py's vector environment
+):  # a vector of one game
+    "Frames of 84 x 84 pixels at the protocol of the other loops."
+    protocol = dict(frameskip=4, repeat_action_probability=0.25, noop_max=0, use_fire_reset=False)
+    return gymnasium.make_vec('ALE/Breakout-v5', num_envs=1, reward_clipping=False, **protocol, **options)
 
 
 def one_game(
@@ -59,13 +62,15 @@ def main():
     game = fresh_game(agent, args.seed, num_episodes=args.games)
     returns = dict(own=play(game, agent.mcts_agent(act)).returns.tolist())
     plain = gymnasium.make('ALE/Breakout-v5')
-    loops = dict(told=(plain, True), untold=(plain, False), grey=(grey_games(), True))
+    loops = dict(told=(plain, True), untold=(plain, False))
+    loops['colour'] = small_games(grayscale=False, stack_num=1), True
+    loops['grey'] = small_games(), True  # the last four in a stack
     for name, (env, told) in loops.items():
         acting = ActingAgent(agent, act, env)
         returns[name] = [one_game(acting, env, s, told, game.max_steps) for s in tqdm(seeds, desc=name)]
     found = {name: dict(mean=float(np.mean(r)), interval=bootstrap(r), returns=r) for name, r in returns.items()}
     about = dict(sha256=file_hash(path), games=args.games, seed=args.seed, max_steps=game.max_steps)
-    write_json(FILE, dict(command='python tools/own_loop.py') | about | dict(loops=found) | provenance())
+    write_json(FILE, about | dict(loops=found) | provenance() | dict(command='python tools/own_loop.py'))
     for name, row in found.items():
         print(f'{name:<8}{row["mean"]:6.1f}  {row["interval"][0]:.1f} to {row["interval"][1]:.1f}')
 
