@@ -175,13 +175,13 @@ class ImaginedPlay:
         self.picture.value = png_bytes(game.frame)
         span = self.times[-1] - self.times[0] if len(self.times) > 1 else 0
         speed = f', {(len(self.times) - 1) / span:.0f} a second' if span else ''
-        last = (
-            f'reward in this step {game.steps[-1].p_reward:.0%}, loss {game.steps[-1].p_loss:.0%}' if game.steps else ''
-        )
+        last = ''
+        if game.steps:
+            last = f'reward in this step {game.steps[-1].p_reward:.0%}, loss {game.steps[-1].p_loss:.0%}'
         self.text.value = '<br>'.join(
             [
                 f'{len(game.steps)} steps imagined{speed}',
-                f'expected rewards before the first loss {game.expected_rewards:.1f}, no loss so far {game.survival:.0%}',
+                f'expected rewards before the first loss {game.expected_rewards:.1f}, no loss yet {game.survival:.0%}',
                 last,
             ]
         )
