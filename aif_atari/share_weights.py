@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['LOADERS', 'COMMANDS', 'OWN_FILE', 'ABOUT', 'USE', 'IMPORTS', 'INSTALL', 'WORDS', 'aif_share_weights', 'model_kind',
            'load_shared', 'protocol_of', 'index_scores', 'write_scores', 'without_paths', 'training_command',
-           'needs_own_files', 'usage', 'front_matter', 'budget_line', 'score_table', 'model_card', 'check_free',
-           'write_folder', 'index_entry', 'share_model', 'push_to_hub', 'ShareConfig', 'share_weights']
+           'needs_own_files', 'usage', 'front_matter', 'budget_line', 'score_table', 'model_card', 'write_folder',
+           'index_entry', 'share_model', 'push_to_hub', 'ShareConfig', 'share_weights']
 
 # %% ../nbs/11d_share_weights.ipynb #sw000004
 import json
-import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -46,12 +45,12 @@ from aif_atari.weight_folders import (
     SETTINGS_FILE,
     VAE_FILE,
     WEIGHTS_FILE,
+    check_free,
     check_hub_name,
     hub_client,
     hub_error,
     model_file,
-    read_tensors,
-    tensors_hash,
+    move_files,
     write_tensors,
 )
 from .weight_scores import Score, find_scores, score_line
@@ -307,36 +306,6 @@ This command trains with the same settings:
 """
 
 # %% ../nbs/11d_share_weights.ipynb #sw000025
-def check_free(
-    folder: Path,  # to write into
-    model: torch.nn.Module,
-) -> None:
-    "Raise `InputError` where a folder holds anything but the same weights."
-    held, advice = folder / WEIGHTS_FILE, 'name another --output_dir'
-    if held.exists():
-        same = tensors_hash(read_tensors(held)['model']) == tensors_hash(model.state_dict())
-        check(same, f'{folder} holds other weights; {advice}.')
-    elif folder.is_dir():
-        inside = [file for file in folder.iterdir() if not file.name.startswith('.')]
-        check(not inside, f'{folder} is not empty, and holds no shared weights; {advice}.')
-
-
-def _move_files(
-    source: Path,  # a folder of shared weights
-    folder: Path,  # new, or with the same weights
-) -> None:
-    "Give the folder its place, or the files theirs, the weights first. A model card that is there is kept."
-    try:
-        if not folder.exists():
-            os.rename(source, folder)
-            return
-        for file in (source / name for name in FOLDER_FILES):
-            if file.exists() and not (file.name == CARD_FILE and (folder / CARD_FILE).exists()):
-                os.replace(file, folder / file.name)
-    except OSError as e:
-        raise InputError(f"Can't write {folder}: {(e.strerror or str(e)).lower()}.") from e
-
-
 def write_folder(
     kind: str,  # of the model
     model: Any,  # with its `settings`
@@ -349,7 +318,7 @@ def write_folder(
     with TemporaryDirectory(dir=home, prefix='.') as temporary:
         source = Path(temporary) / 'new'
         _write_files(kind, model, source, card)
-        _move_files(source, folder)
+        move_files(source, folder)
 
 
 def _write_files(
