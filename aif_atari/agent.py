@@ -209,7 +209,7 @@ def resolve_agent_path(
     cfg: Any,  # a configuration with `model_path` and `pretrained`
 ) -> Path:
     "The file of the agent that `cfg` names by `model_path` or `pretrained`."
-    advice = 'Name one agent: --pretrained breakout, or --model_path outputs/agent/agent.pt.'
+    advice = 'Name one agent: --pretrained breakout, or --model_path outputs/agent/agent.pt, not both.'
     check(bool(cfg.model_path) != bool(cfg.pretrained), advice)
     return model_file(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'Agent')
 

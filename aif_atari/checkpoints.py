@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FREE_SETTINGS', 'GROWING_SETTINGS', 'PLACES', 'self_check', 'find_device', 'use_bfloat16', 'half_precision',
-           'can_fuse', 'save_checkpoint', 'read_checkpoint', 'load_checkpoint', 'load_model', 'export_weights',
-           'pretrained_path', 'weights_hash', 'own_game', 'other_settings', 'is_longer', 'open_run', 'write_config',
-           'keep_model', 'Result', 'open_result']
+           'can_fuse', 'save_checkpoint', 'read_checkpoint', 'a_kind', 'load_checkpoint', 'load_model',
+           'export_weights', 'pretrained_path', 'weights_hash', 'own_game', 'other_settings', 'is_longer', 'open_run',
+           'write_config', 'keep_model', 'Result', 'open_result']
 
 # %% ../nbs/checkpoints.ipynb #5679065a
 import hashlib
@@ -173,6 +173,13 @@ def read_checkpoint(
     return state | dict(kind=RENAMED_KINDS.get(kind, kind), config=resolve_paths(state['config'], path.parent))
 
 
+def a_kind(
+    kind: str,  # of a model, such as Agent
+) -> str:  # such as an Agent
+    "A kind of model with its article."
+    return f'{"an" if kind[:1] in "AEIO" else "a"} {kind}'
+
+
 def load_checkpoint(
     path: str | Path,  # as `read_checkpoint` takes it
     kind: str,  # what model it should hold
@@ -180,7 +187,7 @@ def load_checkpoint(
 ) -> dict:
     "Read a model of one kind. Raise `InputError` as `read_checkpoint` does, and where it is of another kind."
     state = read_checkpoint(path, device)
-    check(state['kind'] == kind, f'{path} holds a {state["kind"]}, not a {kind}.')
+    check(state['kind'] == kind, f'{path} holds {a_kind(state["kind"])}, not {a_kind(kind)}.')
     return state
 
 # %% ../nbs/checkpoints.ipynb #5f649c2a

@@ -107,6 +107,7 @@ def _paths_of(
 ) -> list[Path]:
     "The paths of a list of files. A file whose name has a comma is taken as it is."
     names = [files] if Path(files).exists() else [os.path.expanduser(name.strip()) for name in files.split(',')]
+    check(all(names), f'{files!r} names a file that has no name: separate the files by one comma each.')
     return [Path(name) for name in names]
 
 

@@ -203,6 +203,8 @@ def load_episodes(
     path: str | Path,  # an .npz file that `Episodes.save` wrote
 ) -> Episodes:
     "Read episodes. Raise `InputError` for a missing, torn or foreign file."
+    inside = (Path(path) / 'episodes.npz').as_posix()
+    check(not Path(path).is_dir(), f'{path} is a folder; name a file in it, such as {inside}.')
     try:
         eps = _read_episodes(path)
         for i in range(len(eps)):

@@ -220,7 +220,7 @@ def evaluate_transition(
 ) -> dict:  # as `measure_imagination` gives it
     "Measure a transition model's open-loop rollouts on fresh games: positions, beliefs, pixels, outcomes, uncertainty."
     check_bounds(cfg)
-    advice = 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout.'
+    advice = 'Name one model: --model_path outputs/transition/best_model.pt, or --pretrained breakout, not both.'
     check(bool(cfg.model_path) != bool(cfg.pretrained), advice)
     path = model_file(cfg.model_path) if cfg.model_path else pretrained_path(cfg.pretrained, 'TransitionModel')
     model = load_transition(path)

@@ -379,7 +379,7 @@ def check_object_recall(
     "Raise `InputError` where the settings make no sense together."
     check_bounds(cfg)
     one = bool(cfg.model_path) != bool(cfg.pretrained)
-    check(one, 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout.')
+    check(one, 'Name one model: --model_path outputs/vae/best_model.pt, or --pretrained breakout, not both.')
     enough = cfg.probe_episodes == 0 or cfg.probe_episodes >= 5
     check(enough, f'probe_episodes must be 0 or at least 5, not {cfg.probe_episodes}.')
 

@@ -42,6 +42,27 @@ def settings_of_run(
     raise InputError(f'{folder} holds the settings of no command whose runs can be followed.')
 
 
+def _are_numbers(values: Any) -> bool:
+    "Whether something that JSON held is a list of numbers, with at least one."
+    return isinstance(values, list) and bool(values) and all(isinstance(value, (int, float)) for value in values)
+
+
+def _is_epoch(row: Any) -> bool:
+    "Whether a line of a log has what `fit` writes: two groups of numbers, and how long the epoch took."
+    if not isinstance(row, dict) or not all(isinstance(row.get(side), dict) for side in ('train', 'val')):
+        return False
+    return _are_numbers([*row['val'].values()]) and _are_numbers(
+        [row.get(k) for k in ('epoch', 'seconds', 'per_second')]
+    )
+
+
+def _is_round(report: Any) -> bool:
+    "Whether a round's report has what an agent's state is read from."
+    if not isinstance(report, dict) or not _are_numbers(report.get('returns')):
+        return False
+    return _are_numbers([report.get('round'), report.get('steps'), report.get('core_seconds', 0)])
+
+
 def read_log(
     file: str | Path,  # a run's metrics.jsonl
 ) -> list[dict[str, Any]]:  # a row an epoch, as `fit` returns them; empty where the file is missing
@@ -50,10 +71,11 @@ def read_log(
         rows = [json.loads(line) for line in Path(file).read_text(encoding='utf-8').splitlines()]
     except FileNotFoundError:
         return []
-    except ValueError as e:
+    except OSError as e:
+        raise InputError(f"Can't read {file}: {(e.strerror or str(e)).lower()}.") from e
+    except (ValueError, RecursionError) as e:
         raise InputError(f'{file} is torn: a line of it is no valid JSON.') from e
-    names = {'epoch', 'train', 'val', 'seconds', 'per_second'}
-    check(all(isinstance(row, dict) and row.keys() >= names for row in rows), f'{file} is no log of a training.')
+    check(all(map(_is_epoch, rows)), f'{file} is no log of a training.')
     return rows
 
 # %% ../nbs/run_state.ipynb #e0000010
@@ -116,10 +138,10 @@ class RunState(NamedTuple):
 
     @property
     def word(self) -> str:
-        "running, finished, stopped, or unseen where the holder is on another machine."
+        "running, finished, stopped, or unknown where the holder is on another machine."
         if self.holder.now:
             return 'running'
-        return 'finished' if self.finished else 'unseen' if self.holder.now is None else 'stopped'
+        return 'finished' if self.finished else 'unknown' if self.holder.now is None else 'stopped'
 
     @property
     def is_agent(self) -> bool:
@@ -213,6 +235,8 @@ def _rounds(
     cfg: Any,  # its configuration
 ) -> RunState:
     "The state of an agent's run."
+    reports = [read_json(file) for file in folder.glob('round_*/report.json')]
+    check(all(map(_is_round, reports)), f'{folder} has the report of a round that is none.')
     rows = [r for r in training_of(agent_file(folder)) if agent_file(folder / f'round_{r["round"]}').exists()]
     steps, own, best, schedule = [steps_of(r) for r in rows], rows[1:], None, cfg.schedule
     room = (schedule.total_timesteps - sum(steps)) // max(1.0, float(np.mean(steps[1:]))) if own else 0

@@ -338,7 +338,7 @@ def load_start(
     if not (cfg.pretrained or cfg.init_path):
         return None
     vae = load_vae(cfg.init_path) if cfg.init_path else load_pretrained(cfg.pretrained)
-    fits = cfg.vae in (VAEConfig(), vae.cfg)
+    fits = cfg.vae in (VAEConfig(), VAEConfig(frame_size=vae.cfg.frame_size), vae.cfg)
     check(fits, 'A VAE that starts from given weights has their settings: leave out those of the model.')
     cfg.vae = replace(vae.cfg)
     return vae
@@ -368,6 +368,8 @@ def train_vae(
     cfg = make_config(TrainVAEConfig, base=cfg)
     own = own_play(cfg)
     start = load_start(cfg)
+    if own and start is None and cfg.vae.frame_size == VAEConfig().frame_size:
+        cfg.vae.frame_size = cfg.collect.frame_size  # by default the model follows the play that is given
     check_train_vae(cfg)
     cfg.collect.env_name = ','.join(game_names(cfg.collect.env_name))
     with shared_training(cfg) as (cfg, ready), open_run(cfg) as folder:

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['WEIGHTS_FORMAT', 'WEIGHTS_FILE', 'SETTINGS_FILE', 'CARD_FILE', 'VAE_FILE', 'FOLDER_FILES', 'HUB_PREFIX',
            'tensors_hash', 'write_tensors', 'is_safetensors', 'read_tensors', 'hub_client', 'check_hub_name',
-           'hub_error', 'hub_folder', 'model_file']
+           'hub_error', 'hub_folder', 'model_file', 'check_free', 'move_files']
 
 # %% ../nbs/weight_folders.ipynb #wf000004
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,3 +143,33 @@ def model_file(
         return folder / WEIGHTS_FILE
     check(not text.startswith(HUB_PREFIX), f'{text} has no {WEIGHTS_FILE}.')
     return folder
+
+# %% ../nbs/weight_folders.ipynb #ce609eb5
+def check_free(
+    folder: Path,  # to write into
+    model: torch.nn.Module,
+) -> None:
+    "Raise `InputError` where a folder holds anything but the same weights."
+    held, advice = folder / WEIGHTS_FILE, 'name another --output_dir'
+    if held.exists():
+        same = tensors_hash(read_tensors(held)['model']) == tensors_hash(model.state_dict())
+        check(same, f'{folder} holds other weights; {advice}.')
+    elif folder.is_dir():
+        inside = [file for file in folder.iterdir() if not file.name.startswith('.')]
+        check(not inside, f'{folder} is not empty, and holds no shared weights; {advice}.')
+
+
+def move_files(
+    source: Path,  # a folder of shared weights
+    folder: Path,  # new, or with the same weights
+) -> None:
+    "Give the folder its place, or the files theirs, the weights first. A model card that is there is kept."
+    try:
+        if not folder.exists():
+            os.rename(source, folder)
+            return
+        for file in (source / name for name in FOLDER_FILES):
+            if file.exists() and not (file.name == CARD_FILE and (folder / CARD_FILE).exists()):
+                os.replace(file, folder / file.name)
+    except OSError as e:
+        raise InputError(f"Can't write {folder}: {(e.strerror or str(e)).lower()}.") from e

@@ -156,7 +156,7 @@ MISTAKES = {
     'aif_train_agent --choose_by luck': "choose_by must be|search|not 'luck'",
     'aif_play': 'Name one agent: --pretrained|--model_path',
     'aif_play --model_path torn.pt': 'torn.pt is torn or no checkpoint',
-    'aif_play --model_path other.pt': 'other.pt holds a Planner, not a Agent',
+    'aif_play --model_path other.pt': 'other.pt holds a Planner, not an Agent',
     'aif_play --model_path missing.pt --episodes 0': 'episodes must be at least 1, not 0',
     'aif_compare': 'Name one agent: --pretrained|--model_path',
     'aif_compare --model_path other.pt --action_precision 0': 'action_precision must be above 0, not 0.0',

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 
 import numpy as np
@@ -10,7 +11,7 @@ from common import TINY, hashes, run, site, start
 from test_commands import assert_one_sentence
 
 from aif_atari.core import read_json
-from aif_atari.follow_runs import StatusConfig, scalars, show_status
+from aif_atari.follow_runs import StatusConfig, find_runs, scalars, show_status
 from aif_atari.run_state import holder_of, read_log, read_run, steps_of
 
 LINE = f'aif_train_vae {TINY} --output_dir run'
@@ -128,6 +129,7 @@ def test_a_killed_run_is_stopped(tmp_path):
         'aif_status none': 'There is no folder none',
         'aif_status .': 'holds no run',
         'aif_status a b': '2 are named',
+        'aif_status ""': 'The name of the folder is empty',
         'aif_status --watsh 3': 'There is no flag --watsh; did you mean --watch?',
         'aif_status . --plot_file curves.jpg': "must end with .png, not 'curves.jpg'",
         'aif_status --watch -1': 'watch must be at least 0',
@@ -150,3 +152,64 @@ def test_without_the_library_nothing_is_done(finished, tmp_path):
     assert_one_sentence(done, 'aif_status', 'TensorBoard needs the package: pip install "aif_atari[tensorboard]"')
     assert not done.out
     assert [f.name for f in tmp_path.iterdir()] == ['site']
+
+
+def sweep_of_one(folder):
+    (folder / 'sweep.json').write_text('{"runs": [{"nam": 1}]}', encoding='utf-8')
+
+
+def empty_values(folder):
+    row = dict(epoch=1, train={}, val={}, seconds=1, per_second=1)
+    (folder / 'b' / 'metrics.jsonl').write_text(json.dumps(row), encoding='utf-8')
+
+
+def null_values(folder):
+    row = dict(epoch=1, train={}, val=None, seconds=1, per_second=1)
+    (folder / 'b' / 'metrics.jsonl').write_text(json.dumps(row), encoding='utf-8')
+
+
+def log_is_a_folder(folder):
+    (folder / 'b' / 'metrics.jsonl').unlink()
+    (folder / 'b' / 'metrics.jsonl').mkdir()
+
+
+@pytest.mark.parametrize('damage', [sweep_of_one, empty_values, null_values, log_is_a_folder])
+def test_one_odd_run_does_not_hide_the_others(damage, finished, tmp_path):
+    for name in ('a', 'b', 'c'):
+        shutil.copytree(finished / 'run', tmp_path / 'runs' / name)
+    damage(tmp_path / 'runs')
+    done = run('aif_status runs', tmp_path)
+    assert done.code == 2
+    assert "can't be read" in done.err
+    assert 'unreadable' in done.out
+    assert 'finished   a: ' in done.out
+    assert 'finished   c: ' in done.out
+
+
+def test_shared_weights_are_no_run(finished, tmp_path):
+    shutil.copytree(finished / 'run', tmp_path / 'outs' / 'run')
+    assert run('aif_share_weights --model_path outs/run/best_model.pt --output_dir outs/s1', tmp_path).code == 0
+    done = run('aif_status outs', tmp_path)
+    assert done.code == 0, done
+    assert 's1' not in done.out
+    assert_one_sentence(run('aif_status outs/s1', tmp_path), 'aif_status', 'holds shared weights, no run')
+
+
+def test_links_list_no_run_twice(finished, tmp_path):
+    shutil.copytree(finished / 'run', tmp_path / 'outs' / 'run')
+    (tmp_path / 'outs' / 'alias').symlink_to('run')
+    (tmp_path / 'outs' / 'loop').symlink_to('.')
+    assert find_runs(tmp_path / 'outs') == [tmp_path / 'outs' / 'run']
+
+
+def test_places_are_checked_before_the_work(finished, tmp_path):
+    (tmp_path / 'env.sh').touch()
+    (tmp_path / 'd.png').mkdir()
+    for place, words in (
+        ('--plot_file env.sh/x.png', 'plot_file needs a folder'),
+        ('--plot_file d.png', 'd.png is a folder; name a file in it'),
+        ('--tensorboard_dir env.sh', 'tensorboard_dir needs a folder'),
+    ):
+        done = run(f'aif_status {finished / "run"} {place}', tmp_path)
+        assert_one_sentence(done, 'aif_status', words)
+        assert not done.out

@@ -186,3 +186,15 @@ def test_the_guide_works_word_for_word(minari, tmp_path):
         done = run(line, tmp_path)
         assert done.code == 0, done
     assert read_json(tmp_path / 'outputs/expert_transition/config.json')['collect']['env_name'] == 'Breakout'
+
+
+def test_the_size_of_frames_follows_what_is_given(tmp_path):
+    "The play's size is the model's, and a start of another size is taken with --frame_size."
+    small = '--num_episodes 2 --max_steps 40 --frame_size 32'
+    assert run(f'aif_collect --env_name Pong {small} --output_file pong.npz', tmp_path).code == 0
+    line = 'aif_train_vae --width 4 --latent_dim 4 --batch_size 16 --epochs 1'
+    done = run(f'{line} --episodes_file pong.npz --output_dir first', tmp_path)
+    assert done.code == 0, done
+    begin = f'aif_train_vae --epochs 1 --batch_size 16 --init_path first/best_model.pt {small} --output_dir second'
+    done = run(begin, tmp_path)
+    assert done.code == 0, done

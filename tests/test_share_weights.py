@@ -131,3 +131,41 @@ def test_the_real_library_reads_the_model_card(shared):
         assert card.data.eval_results
     score = read_json(package_folder() / 'weights' / 'index.json')['breakout_agent.pt']['scores'][0]
     assert card.data.eval_results[0].metric_value == score['value']
+
+
+def test_an_interrupted_share_can_be_repeated(tmp_path):
+    source = pretrained_path('breakout', 'TransitionModel')
+    with patch('aif_atari.share_weights.write_json', side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        share_model(source, tmp_path / 's')
+    assert list(tmp_path.iterdir()) == []
+    share_model(source, tmp_path / 's')
+    (tmp_path / 's' / 'vae.safetensors').unlink()  # as if it was stopped while it replaced files
+    share_model(source, tmp_path / 's')
+    assert {file.name for file in (tmp_path / 's').iterdir()} == set(FOLDER_FILES)
+
+
+@pytest.mark.parametrize(
+    'flags, words',
+    {
+        '--pretrained breakout --results_dir nowhere': 'there is none at nowhere',
+        '--pretrained breakout --private': 'name it by --push_to',
+        '--pretrained breakout --model_path x': 'not both',
+    }.items(),
+)
+def test_flags_that_would_be_ignored_are_refused(flags, words, tmp_path):
+    assert_one_sentence(run(f'aif_share_weights {flags} --output_dir s', tmp_path), 'aif_share_weights', words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kind_that_the_model_is_not_is_refused(shared, tmp_path):
+    line = f'aif_share_weights --model_path {shared}/VAE --kind Agent --output_dir s'
+    assert_one_sentence(run(line, tmp_path), 'aif_share_weights', 'holds a VAE, not an Agent')
+
+
+def test_a_card_that_is_there_is_kept_and_said_to_be(tmp_path):
+    line = 'aif_share_weights --pretrained breakout --kind VAE --output_dir s'
+    assert 'README.md' in run(line, tmp_path).out
+    (tmp_path / 's' / 'README.md').write_text('mine', encoding='utf-8')
+    done = run(line, tmp_path)
+    assert 'Kept: s/README.md' in done.out.replace('\\', '/')
+    assert (tmp_path / 's' / 'README.md').read_text(encoding='utf-8') == 'mine'
