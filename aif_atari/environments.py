@@ -156,8 +156,7 @@ class GamesStep(NamedTuple):
 class Games(Protocol):
     "A batch of games that are played at once."
 
-    actions: np.ndarray  # (A,) int, the environment's own number of each action that is played with
-    action_names: list[str]  # what each of them is called
+    action_names: list[str]  # what each action is called
     steps_made: int  # agent steps of all games so far
 
     def reset(

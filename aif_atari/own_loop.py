@@ -65,7 +65,7 @@ def env_actions(
     env: Any = None,  # a Gymnasium environment, or a vector of them; by default one with the game's own actions
 ) -> tuple[np.ndarray, list[str]]:  # (A,) int, the environment's number of each action of the agent; what it is called
     "The numbers of an agent's actions in an environment. Raise `InputError` where it has not the same actions."
-    games = open_games(game, 1)
+    games: Any = open_games(game, 1)
     if env is None:
         return games.actions, games.action_names
     check_env(game, env)
