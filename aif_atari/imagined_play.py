@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEYS', 'KEY_PAD', 'STEPS_PER_SECOND', 'ImaginedStep', 'ImaginedGame', 'action_of_keys', 'key_pad', 'pass_time',
-           'ImaginedPlay', 'imagined_play', 'plot_imagined']
+           'ImaginedPlay', 'play_in_imagination', 'plot_imagined']
 
 # %% ../nbs/11a_imagined_play.ipynb #i0000005
 import asyncio
@@ -212,7 +212,7 @@ class ImaginedPlay:
             self.task = None
 
 
-def imagined_play(
+def play_in_imagination(
     agent: Agent,  # of which the VAE and the transition model are used
     eps: Episodes,  # real play of its game
     row: int | None = None,  # of the frame to begin with; by default one early in the first episode
