@@ -170,7 +170,7 @@ def patched(node):
 
 def defined(node):
     "The names that a statement defines, the full one first."
-    if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return []
     owner = patched(node)
     return [f'{owner}.{node.name}', node.name] if owner else [node.name]
@@ -303,7 +303,7 @@ def summaries(body, prefix=''):
     "The first line of each docstring below some statements, by the qualified name of what it documents."
     out = {}
     for node in body:
-        if not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             continue
         owner = patched(node)
         name = (f'{owner}.' if owner else prefix) + node.name
