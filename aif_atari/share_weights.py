@@ -393,9 +393,8 @@ def push_to_hub(
 class ShareConfig:
     model_path: str = ''  # checkpoint of a VAE, a transition model or an agent
     pretrained: str = ''  # or the name of shipped weights, such as breakout
-    kind: Literal['auto', 'Agent', 'TransitionModel', 'VAE'] = (
-        'auto'  # what is shared; auto: an Agent, or what the file holds
-    )
+    # what is shared; auto: an Agent, or what the file holds
+    kind: Literal['auto', 'Agent', 'TransitionModel', 'VAE'] = 'auto'
     results_dir: str = 'results'  # where aif_compare, aif_ablations and aif_eval_transition wrote: for the scores
     output_dir: str = 'outputs/shared'  # folder to write, new or with the same weights; its name is the model's
     push_to: str = ''  # name on the Hugging Face hub to upload to, such as user/breakout-agent; needs the extra hub
