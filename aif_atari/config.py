@@ -380,6 +380,8 @@ def check_bounds(
             continue  # decided elsewhere
         if not setting.takes(value):
             check_type(_called(config, path, values), value, setting.kind)
+        if isinstance(value, str) and '\0' in value:
+            raise InputError(f'{_called(config, path, values)} holds a character that no text has: {value!r}.')
         if rule is not None and value not in rule:
             name = _called(config, path, values)
             raise InputError(f'{name} must be {rule.broken_by(value)}, not {value!r}.')
