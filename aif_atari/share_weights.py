@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LOADERS', 'COMMANDS', 'OWN_FILE', 'ABOUT', 'USE', 'IMPORTS', 'INSTALL', 'WORDS', 'aif_share_weights', 'model_kind',
            'load_shared', 'protocol_of', 'index_scores', 'write_scores', 'without_paths', 'training_command',
-           'needs_own_files', 'usage', 'front_matter', 'budget_line', 'score_table', 'model_card', 'push_to_hub',
-           'ShareConfig', 'share_weights']
+           'needs_own_files', 'usage', 'front_matter', 'budget_line', 'score_table', 'model_card', 'write_folder',
+           'index_entry', 'share_model', 'push_to_hub', 'ShareConfig', 'share_weights']
 
 # %% ../nbs/11d_share_weights.ipynb #sw000004
 import json
@@ -31,7 +31,6 @@ from aif_atari.core import (
     package_folder,
     provenance,
     read_json,
-    results_folder,
     write_json,
     write_text,
 )
@@ -364,9 +363,8 @@ def share_model(
     exported = f'{entry["command"]}  # {entry["date"]}' if 'command' in entry else ''
     scores = known or find_scores(kind, marks, results)
     if not scores:
-        print(
-            f'No scores of this model were found in {results or "the package's results"}; the card says how to measure it.'
-        )
+        where = results or 'the results of the package'
+        print(f'No scores of this model were found in {where}; the card says how to measure it.')
     write_folder(kind, model, folder, model_card(kind, folder.resolve().name, model.settings, scores, exported))
     return folder
 
