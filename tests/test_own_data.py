@@ -22,7 +22,7 @@ TRAIN = f'aif_train_vae --episodes_file pong.npz --frame_size 32 {VAE}'
 MISTAKES = {
     'aif_train_vae --episodes_file none.npz': 'no episodes file none.npz',
     'aif_train_vae --episodes_file torn.npz': 'torn.npz is no whole episodes file',
-    'aif_train_vae --episodes_file pong.npz': '64x64 frames|32x32',
+    'aif_train_vae --episodes_file pong.npz --frame_size 48': 'frame_size is 32|not 48',
     'aif_train_vae --episodes_file pong.npz --frame_size 32 --env_name Freeway': "not 'Freeway'|leave env_name out",
     'aif_train_vae --episodes_file pong.npz --frame_size 32 --sticky 0.5': 'sticky is 0.25|not 0.5',
     'aif_train_vae --episodes_file pong.npz,pong.npz --frame_size 32': 'names Pong twice',
@@ -92,7 +92,7 @@ def test_a_run_keeps_to_the_play_that_it_began_with(here):
     line = TRAIN.replace('pong.npz', 'other.npz') + ' --output_dir out'
     assert_one_sentence(run(line, here), line, 'other settings')
     assert (here / 'out/episodes.npz').read_bytes() == (here / 'pong.npz').read_bytes()
-    assert_one_sentence(run(f'{TRAIN} --epochs 7 --output_dir out', here), TRAIN, 'other settings (epochs 6, not 7)')
+    assert_one_sentence(run(f'{TRAIN} --width 8 --output_dir out', here), TRAIN, 'other settings (width 4, not 8)')
 
 
 def test_an_agent_begins_with_given_play(here):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from common import ROOT
 
-OPTIONAL = {'cv2', 'jax', 'mctx', 'minari', 'h5py'}  # packages that may be absent
+OPTIONAL = {'cv2', 'jax', 'mctx', 'minari', 'h5py', 'anywidget', 'imageio_ffmpeg'}  # packages that may be absent
 
 
 def pyright(*args, seconds):
