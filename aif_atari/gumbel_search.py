@@ -4,18 +4,29 @@
 
 # %% auto #0
 __all__ = ['completed_values', 'GumbelConfig', 'improved_logits', 'softmax', 'improved_policy', 'considered_visits',
-           'considered_action', 'gumbel', 'gumbel_search']
+           'halving_rounds', 'considered_actions', 'gumbel', 'gumbel_search']
 
 # %% ../nbs/04f_gumbel_search.ipynb #g0000005
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import groupby
 from math import ceil, log2
 
 import numpy as np
 
 from .config import Count, NonNegative
-from .tree_search import Evaluate, SearchConfig, Select, State, Step, Tree, search
+from aif_atari.tree_search import (
+    Evaluate,
+    SearchConfig,
+    Select,
+    State,
+    Step,
+    Tree,
+    grow,
+    imagine_leaves,
+    plant,
+    uniform,
+)
 
 # %% ../nbs/04f_gumbel_search.ipynb #g0000008
 def completed_values(
@@ -38,6 +49,7 @@ class GumbelConfig:
     max_considered: Count = 16  # actions that are tried at the root, at most: those with the highest habit
     value_scale: NonNegative = 0.1  # weight of the values against the habit, for each visit
     visit_offset: NonNegative = 50.0  # visits that are added to the count in that weight
+    at_once: bool = True  # make simulations that begin with different actions together
 
 
 def improved_logits(
@@ -86,35 +98,43 @@ def considered_visits(
         left = max(2, left // 2)
     return np.array(plan[:n])
 
+# %% ../nbs/04f_gumbel_search.ipynb #3891a1fc
+def halving_rounds(
+    m: int,  # actions that are considered
+    n: int,  # simulations
+    at_once: bool = True,  # or one simulation a round
+) -> list[tuple[int, int]]:  # for each round, the visits that the selected actions have before it, and their number
+    "The plan of `considered_visits`, with the simulations that can be made together as one round."
+    plan = considered_visits(m, n).tolist()
+    if not at_once:
+        return [(visits, 1) for visits in plan]
+    return [(visits, len(list(same))) for visits, same in groupby(plan)]
+
 # %% ../nbs/04f_gumbel_search.ipynb #g0000018
-def considered_action(
+def considered_actions(
     tree: Tree,
-    visits: np.ndarray,  # (E,) that the action must have
+    visits: np.ndarray | int,  # (E, 1) that the actions must have, or the same in all
+    n: int,  # how many to take
     noise: np.ndarray,  # (E, A) Gumbel noise, or 0
     cfg: GumbelConfig,
-) -> np.ndarray:  # (E,) actions
-    "The best action at the root among those with so many visits."
-    root = np.zeros(len(tree.envs), int)
-    score = noise + improved_logits(tree, root, cfg)
-    return np.where(tree.visits[:, 0] == visits[:, None], score, -np.inf).argmax(1)
+) -> np.ndarray:  # (E, n) actions, the best first
+    "The best actions at the root among those with so many visits."
+    score = noise + improved_logits(tree, np.zeros(len(tree.envs), int), cfg)
+    score = np.where(tree.visits[:, 0] == visits, score, -np.inf)
+    return (-score).argsort(1, kind='stable')[:, :n]
 
 
 def gumbel(
     tree: Tree,
-    cfg: SearchConfig,  # the number of simulations is used
-    noise: np.ndarray | None = None,  # (E, A) Gumbel noise; by default none
-    settings: GumbelConfig | None = None,
+    first: np.ndarray,  # (rows,) the action at the root
+    cfg: GumbelConfig,
 ) -> Select:
-    "A rule of selection for `search`: sequential halving at the root, the improved policy below it."
-    settings = settings or GumbelConfig()
-    E, _, A = tree.visits.shape
-    added = np.zeros((E, A)) if noise is None else noise
-    plan = considered_visits(min(settings.max_considered, A), cfg.num_simulations)
+    "A rule of selection: the given action at the root, and below it the one that the improved policy lacks most."
 
     def select(nodes: np.ndarray, depth: int) -> np.ndarray:
         if depth == 0:
-            return considered_action(tree, plan[tree.visits[:, 0].sum(1).clip(max=len(plan) - 1)], added, settings)
-        wanted = softmax(improved_logits(tree, nodes, settings))
+            return first
+        wanted = softmax(improved_logits(tree, nodes, cfg))
         visits = tree.visits[tree.envs, nodes]
         return (wanted - visits / (1 + visits.sum(1, keepdims=True))).argmax(1)
 
@@ -131,9 +151,16 @@ def gumbel_search(
     rng: np.random.Generator | None = None,  # of Gumbel noise at the root; by default none
 ) -> tuple[Tree, np.ndarray]:  # the tree, and the action it leads to in each environment (E,)
     "Search for an improvement of the prior. With noise the action is a sample of the improved policy."
-    settings, cfg = settings or GumbelConfig(), replace(cfg or SearchConfig(), confidence=1.0)  # the halving needs all
-    shape = len(root[0]), num_actions
-    noise = np.zeros(shape) if rng is None else rng.gumbel(size=shape)
-    rule: Callable[[Tree, SearchConfig], Select] = partial(gumbel, noise=noise, settings=settings)
-    tree = search(step, root, num_actions, cfg, evaluate, rule)
-    return tree, considered_action(tree, tree.visits[:, 0].max(1), noise, settings)
+    cfg, settings, evaluate = cfg or SearchConfig(), settings or GumbelConfig(), evaluate or uniform(num_actions)
+    tree = plant(root, num_actions, cfg.num_simulations, evaluate)
+    noise = np.zeros(tree.prior[:, 0].shape) if rng is None else rng.gumbel(size=tree.prior[:, 0].shape)
+    imagine, made = partial(imagine_leaves, step, evaluate), 1
+    considered = min(settings.max_considered, num_actions)
+    for visits, n in halving_rounds(considered, cfg.num_simulations, settings.at_once):
+        rows = tree.several(n)
+        first = considered_actions(tree, visits, n, noise, settings).ravel()
+        numbers = made + np.tile(np.arange(n), len(tree.envs))
+        grow(rows, gumbel(rows, first, settings), imagine, numbers, cfg.discount, np.ones(len(first), bool))
+        made += n
+    most = tree.visits[:, 0].max(1, keepdims=True)
+    return tree, considered_actions(tree, most, 1, noise, settings)[:, 0]

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['Simulations', 'State', 'Step', 'Evaluate', 'Select', 'SearchConfig', 'Tree', 'scaled_costs', 'select_action', 'puct',
-           'Edge', 'Path', 'simulate', 'Leaves', 'imagine_leaves', 'add_nodes', 'backward', 'undecided', 'search',
-           'evaluate_policies']
+           'Edge', 'Path', 'simulate', 'Leaves', 'imagine_leaves', 'add_nodes', 'backward', 'grow', 'undecided',
+           'uniform', 'plant', 'search', 'evaluate_policies']
 
 # %% ../nbs/04e_tree_search.ipynb #140e5205
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -76,6 +78,15 @@ class Tree:
         "The states of some nodes."
         rows = self.rows(envs, nodes)
         return tuple(s.flatten(0, 1).index_select(0, rows) for s in self.states)
+
+    def several(
+        self,
+        n: int,
+    ) -> 'Tree':  # of n * E rows; it shares its arrays with this one
+        "The same trees, each listed n times in a row, so that n paths can be followed in each at once."
+        same = copy.copy(self)
+        same.envs = np.repeat(self.envs, n)
+        return same
 
     def node_values(self) -> np.ndarray:  # (E, N+1) nats
         "Mean G still to come at each node, over its own evaluation and every visit below it."
@@ -202,24 +213,22 @@ def imagine_leaves(
 
 def add_nodes(
     tree: Tree,
-    n: int,  # number of the node
+    numbers: np.ndarray,  # (n,) of the nodes to add
     envs: np.ndarray,  # (n,) environments that are searched
     nodes: np.ndarray,  # (n,) node where the simulation left the tree
     actions: np.ndarray,  # (n,) action selected there
     leaves: Leaves,  # what the step brought
-) -> np.ndarray:  # (E,) G still to come at each new node, nats; 0 where none was added
+) -> np.ndarray:  # (n,) G still to come at each new node, nats; 0 where none was added
     "Add the imagined steps to their trees."
     new = tree.children[envs, nodes, actions] < 0
-    at, rows = (envs[new], nodes[new], actions[new]), (envs[new], n)
-    tree.children[at], tree.G[at] = n, leaves.G[new]
+    at, rows = (envs[new], nodes[new], actions[new]), (envs[new], numbers[new])
+    tree.children[at], tree.G[at] = numbers[new], leaves.G[new]
     tree.made[rows] = True
     for kept, s in zip(tree.states, leaves.state):
-        kept.flatten(0, 1).index_copy_(0, tree.rows(envs[new], n), s if new.all() else s[np.flatnonzero(new)])
+        kept.flatten(0, 1).index_copy_(0, tree.rows(*rows), s if new.all() else s[np.flatnonzero(new)])
     tree.continue_prob[rows] = leaves.continue_prob[new]
     tree.prior[rows], tree.value[rows] = leaves.prior[new], leaves.value[new]
-    found = np.zeros(len(tree.envs))
-    found[envs[new]] = leaves.value[new]
-    return found
+    return np.where(new, leaves.value, 0.0)
 
 # %% ../nbs/04e_tree_search.ipynb #38e9fd37
 def backward(
@@ -238,6 +247,23 @@ def backward(
         tree.total[at] += found[on]
         tree.visits[at] += 1
 
+# %% ../nbs/04e_tree_search.ipynb #6a43a6c6
+def grow(
+    tree: Tree,
+    select: Select,
+    imagine: Callable[[State, np.ndarray], Leaves],  # the step and the evaluation at the end of each simulation
+    numbers: np.ndarray,  # (rows,) of the nodes to add
+    discount: float,  # of G, per step
+    busy: np.ndarray,  # (rows,) bool, where there is a simulation to make
+) -> None:
+    "Make one simulation in each row of the trees."
+    path, at = simulate(tree, select), np.flatnonzero(busy)
+    envs, nodes, actions = tree.envs[at], path.nodes[at], path.actions[at]
+    leaves = imagine(tree.states_at(envs, nodes), actions)
+    found = np.zeros(len(tree.envs))
+    found[at] = add_nodes(tree, numbers[at], envs, nodes, actions, leaves)
+    backward(tree, path.edges, found, discount, busy)
+
 # %% ../nbs/04e_tree_search.ipynb #ee4dc642
 def undecided(
     tree: Tree,
@@ -247,34 +273,46 @@ def undecided(
     return tree.visits[:, 0].max(1) <= cfg.confidence * cfg.num_simulations
 
 
+def uniform(
+    num_actions: int,  # A
+) -> Evaluate:
+    "Every action alike, and nothing still to come."
+
+    def evaluate(state: State) -> tuple[np.ndarray, np.ndarray]:
+        n = len(state[0])
+        return np.full((n, num_actions), 1 / num_actions), np.zeros(n)
+
+    return evaluate
+
+
+def plant(
+    root: State,  # the state of E environments
+    num_actions: int,  # A
+    num_simulations: int,  # N, for which there is to be room
+    evaluate: Evaluate,  # prior and value of a state
+) -> Tree:
+    "Trees of a root only, evaluated."
+    tree = Tree(len(root[0]), num_simulations, num_actions, root)
+    tree.prior[:, 0], tree.value[:, 0] = evaluate(root)
+    return tree
+
+
 def search(
     step: Step,  # makes one imagined step
     root: State,  # the state of E environments
     num_actions: int,  # A
     cfg: SearchConfig | None = None,  # by default as `SearchConfig` has it
     evaluate: Evaluate | None = None,  # prior and value of a state; by default every action alike, and 0
-    rule: Callable[[Tree, SearchConfig], Select] = puct,  # how it selects actions
 ) -> Tree:
     "Monte-Carlo tree search for the least expected free energy, in E environments at once."
-
-    def uniform(state: State) -> tuple[np.ndarray, np.ndarray]:
-        n = len(state[0])
-        return np.full((n, num_actions), 1 / num_actions), np.zeros(n)
-
-    cfg, evaluate = cfg or SearchConfig(), evaluate or uniform
-    tree = Tree(len(root[0]), cfg.num_simulations, num_actions, root)
-    tree.prior[:, 0], tree.value[:, 0] = evaluate(root)
-    select = rule(tree, cfg)
+    cfg, evaluate = cfg or SearchConfig(), evaluate or uniform(num_actions)
+    tree = plant(root, num_actions, cfg.num_simulations, evaluate)
+    select, imagine = puct(tree, cfg), partial(imagine_leaves, step, evaluate)
     for n in range(1, cfg.num_simulations + 1):
         busy = undecided(tree, cfg)
-        envs = tree.envs[busy]
-        if not len(envs):
+        if not busy.any():
             break
-        path = simulate(tree, select)
-        nodes, actions = path.nodes[envs], path.actions[envs]
-        leaves = imagine_leaves(step, evaluate, tree.states_at(envs, nodes), actions)
-        found = add_nodes(tree, n, envs, nodes, actions, leaves)
-        backward(tree, path.edges, found, cfg.discount, busy)
+        grow(tree, select, imagine, np.full(len(tree.envs), n), cfg.discount, busy)
     return tree
 
 # %% ../nbs/04e_tree_search.ipynb #359f3ba9
