@@ -521,8 +521,9 @@ def test_chapters_follow_one_another_and_say_how_to_open_them(browser, docs):
             )
 
 
-# Empties each text that looks like one of an earlier page or place: axe takes minutes for ten thousands of them.
-# What a text looks like follows from its element and from those around it, since all pages have the same styles.
+# Takes out each text that looks like one of an earlier page or place, and the elements that are then empty: axe takes
+# minutes for ten thousands of them. What a text looks like follows from its element and from those around it, since
+# all pages have the same styles.
 ONE_OF_EACH = '''() => {
   const seen = new Set(JSON.parse(localStorage.getItem('looks') || '[]'));
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -535,6 +536,8 @@ ONE_OF_EACH = '''() => {
     if (seen.has(look)) text.textContent = '';
     seen.add(look);
   }
+  for (const e of [...document.body.querySelectorAll('*')].reverse())
+    if (!e.childElementCount && !e.textContent.trim() && e.matches('span, code, pre, td, tr, p, li, a, div')) e.remove();
   localStorage.setItem('looks', JSON.stringify([...seen]));
 }'''
 
