@@ -6,7 +6,7 @@
 __all__ = ['CHUNK', 'PixelGroups', 'tile_groups', 'disc_groups', 'PixelCode', 'fit_pixels', 'encode', 'decode', 'vector_images',
            'pixel_structure', 'seen_outcomes']
 
-# %% ../nbs/09_rgm_pixels.ipynb #29c9ca04
+# %% ../nbs/09_rgm_pixels.ipynb #ab02dd41
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from .core import check
 from .rgm import RGM, learn_structure
 
-# %% ../nbs/09_rgm_pixels.ipynb #88a3fbbd
+# %% ../nbs/09_rgm_pixels.ipynb #26b68eab
 @dataclass
 class PixelGroups:
     "Which pixels are described together: a grid of groups, and the share of each pixel that belongs to a group."
@@ -73,7 +73,7 @@ def disc_groups(
         weights.append(np.exp(-2 * squared[members[-1]] / radius**2))
     return PixelGroups(tuple(space), tuple(grid), members, weights)
 
-# %% ../nbs/09_rgm_pixels.ipynb #45495626
+# %% ../nbs/09_rgm_pixels.ipynb #68b35f20
 CHUNK = 64  # voxels that are read at once
 
 
@@ -115,7 +115,7 @@ class PixelCode:
         "Which outcomes exist: a group may have fewer singular vectors than another."
         return (self.scale > 0).reshape(self.shape)
 
-# %% ../nbs/09_rgm_pixels.ipynb #67ce2ec2
+# %% ../nbs/09_rgm_pixels.ipynb #9dab05ff
 def _frame_kind(frames: Any, space: tuple[int, ...]) -> tuple[int, ...]:
     "The shape of the axis of channels, () if there is none; an `InputError` for frames of another shape or type."
     shape, kind = tuple(np.shape(frames)), getattr(frames, 'dtype', np.asarray(frames[:1]).dtype).kind
@@ -144,12 +144,12 @@ def _check_frames(frames: Any, R: int) -> tuple[float, float]:
 
 def _rows(frames: Any, groups: PixelGroups, g: int, R: int) -> Iterator[np.ndarray]:
     "(n, D) what a group sees of up to CHUNK voxels at a time; bytes become floats in [0, 1]."
-    pixels = int(np.prod(groups.space))
-    for t in range(0, len(frames) // R * R, CHUNK * R):
-        x = np.asarray(frames[t : min(t + CHUNK * R, len(frames) // R * R)])
-        part = x.reshape(len(x), pixels, -1)[:, groups.members[g]]
-        part = part / 255 if x.dtype == np.uint8 else part.astype(float)
-        yield (part * groups.weights[g][:, None]).reshape(len(x) // R, -1)
+    pixels, whole = int(np.prod(groups.space)), len(frames) // R * R
+    for t in range(0, whole, CHUNK * R):
+        x = np.asarray(frames[t : min(t + CHUNK * R, whole)])
+        part = x.reshape(len(x), pixels, -1).take(groups.members[g], 1)
+        weights = groups.weights[g] / (255 if x.dtype == np.uint8 else 1)
+        yield np.multiply(part, weights[:, None], dtype=float).reshape(len(x) // R, -1)
 
 
 def fit_pixels(
@@ -179,7 +179,7 @@ def fit_pixels(
         limits = (limits[0] / 255, limits[1] / 255)
     return PixelCode(groups, channels, R, K, means, vectors, scale, limits, bool(scaled))
 
-# %% ../nbs/09_rgm_pixels.ipynb #f61ed30c
+# %% ../nbs/09_rgm_pixels.ipynb #4feb36da
 def encode(
     code: PixelCode,
     frames: Any,  # (T, *space) or (T, *space, C), as for `fit_pixels`; frames that do not fill a voxel are left out
@@ -220,7 +220,7 @@ def decode(
         out[:, :, code.groups.members[g]] += x.reshape(len(o), code.R, -1, out.shape[-1])
     return out.clip(*code.limits).reshape(-1, *code.groups.space, *code.channels)
 
-# %% ../nbs/09_rgm_pixels.ipynb #e2909315
+# %% ../nbs/09_rgm_pixels.ipynb #045ce117
 def vector_images(
     code: PixelCode,
     g: int,  # a group
@@ -233,7 +233,7 @@ def vector_images(
     out /= np.abs(v).max(1).reshape(-1, 1, 1, 1)
     return out.reshape(len(v), code.R, *code.groups.space, *code.channels)
 
-# %% ../nbs/09_rgm_pixels.ipynb #4231b00f
+# %% ../nbs/09_rgm_pixels.ipynb #8938962d
 def pixel_structure(
     code: PixelCode,
     o: np.ndarray,  # (n, *grid, M) outcomes, as `encode` gives them
