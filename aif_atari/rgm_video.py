@@ -401,7 +401,7 @@ def figure_12(
 # %% ../nbs/09b_rgm_video.ipynb #82b68f6e
 def bird_numbers(
     seed: int,
-    noises: tuple[float, ...] = (0.0, 0.1, 0.3, 0.6),
+    noises: tuple[float, ...] = (0.0, 0.1, 0.3),
 ) -> dict[str, Any]:  # for each noise: hidden pixels' error of each voxel, of 255, and the share of events right
     "Completion of the bird from one quadrant."
     out = {}
