@@ -352,7 +352,7 @@ def nearest_voxels(
 
 
 def complete_bird(
-    seed: int,  # of the moment to begin with and of the noise
+    seed: int,  # of the event to begin with and of the noise
     noise: float = 0.1,  # standard deviation, of values in [0, 1]
     frames: int = 32,
 ) -> Completed:
