@@ -274,11 +274,12 @@ def select_play(
 # %% ../nbs/06_rgm.ipynb #981984b4
 def tiles(
     space: tuple[int, ...],  # shape of a level's locations, such as (12, 9)
+    sides: tuple[int, ...] | None = None,  # of a tile along each axis; by default three where three divides, else two
 ) -> tuple[list[np.ndarray], tuple[int, ...]]:  # location indices of each tile; shape of the grid of tiles
-    "Cut a grid of any dimension into tiles: three long where three divides the side, else two."
+    "Cut a grid of any dimension into tiles."
     label, grid = np.zeros(space, int), []
     for axis, n in enumerate(space):
-        side = 3 if n % 3 == 0 else min(2, n)
+        side = min(n, sides[axis] if sides else 3 if n % 3 == 0 else 2)
         grid.append(-(-n // side))
         along = [-1 if i == axis else 1 for i in range(len(space))]
         label = label * grid[-1] + (np.arange(n) // side).reshape(along)
@@ -373,15 +374,18 @@ def check_outcomes(
 def learn_structure(
     o: Any,  # (T, ...) integer outcomes, time first, then space of any dimension
     K: int | None = None,  # values that a location can take; as many as occur by default
+    sides: tuple[int, ...] | None = None,  # of a group along each axis of space, as for `tiles`
 ) -> tuple[RGM, np.ndarray]:  # the model, and the events s (T // span,), states of its highest level
     "Fast structure learning (Friston et al. 2024, Algorithm 1); frames that do not fill a last event are left out."
     o = check_outcomes(o, K)
     space, levels = o.shape[1:], []
+    shrinks = sides is None or len(sides) == len(space) and all(k >= min(n, 2) for n, k in zip(space, sides))
+    check(shrinks, f'sides should have a length of 2 or more for each axis of {space}, not {sides}.')
     x = o.reshape(len(o), -1, 1)  # (T, locations, modalities of each)
     while True:
         level = len(levels) + 1
         check(len(x) > 1, f'{len(o)} frames are shorter than a path of level {level}: it takes {2**level}.')
-        sees, space = tiles(space)
+        sees, space = tiles(space, sides)
         learned = [learn_group(i, x[:, i].reshape(len(x), -1)) for i in sees]
         levels.append([one.group for one in learned])
         s = np.stack([one.s for one in learned], 1)

@@ -126,13 +126,14 @@ class EventBeliefs:
 def upward(
     model: DirichletRGM,
     o: np.ndarray,  # (T, *space) integers, T a multiple of the span; frames not seen may hold anything
-    seen: np.ndarray | None = None,  # (T,) bool, the frames seen; all by default
+    seen: np.ndarray | None = None,  # (T,) or (T, *space) bool, the frames or locations seen; all by default
 ) -> tuple[list[list[np.ndarray]], list[list[UpMessage]]]:  # ell [n][g] (T_n, S); messages [n][g] of level n
     "The upward sweep, from frames to events."
     x = np.asarray(o).reshape(len(o), -1)
     seen = np.ones(len(x), bool) if seen is None else np.asarray(seen)
+    seen = np.broadcast_to(seen.reshape(len(x), -1), x.shape)[..., None]
     lowest = [
-        sum((np.log(a)[x[:, i]] for a, i in zip(A, g.sees)), np.zeros(())) * seen[:, None]
+        sum((np.log(a)[x[:, i]] * seen[:, i] for a, i in zip(A, g.sees)), np.zeros(()))
         for g, A in zip(model.rgm.levels[0], model.A[0])
     ]
     ell, messages = [lowest], []
@@ -214,13 +215,18 @@ def infer(
     o: Any,  # (T, *space) integers; frames that do not fill a last event are left out
     pi: np.ndarray | None = None,  # (S, U) probability of each path; all known ones alike by default
     jump_prob: float = 1 / 128,  # probability that any event follows
+    seen: np.ndarray | None = None,  # (T,) or (T, *space) bool, the frames or locations seen; all by default
 ) -> EventBeliefs:
     "Filtered beliefs about a sequence of events, and smoothed beliefs within each; an `InputError` for wrong shapes."
     o = check_outcomes(o, model.rgm.K)
     B, events = model.rgm.top.B, len(o) // model.rgm.span
     check(o.shape[1:] == model.rgm.space, f'the model knows frames of shape {model.rgm.space}, not {o.shape[1:]}.')
     check(events > 0, f'{len(o)} frames are shorter than an event, which takes {model.rgm.span}.')
-    ell, messages = upward(model, o[: events * model.rgm.span])
+    check(
+        seen is None or np.shape(seen) in ((len(o),), o.shape), 'seen should have one entry for each frame or location.'
+    )
+    frames = events * model.rgm.span
+    ell, messages = upward(model, o[:frames], None if seen is None else seen[:frames])
     pi = any_path(B) if pi is None else pi
     prior, q, evidence = np.full(len(B), 1 / len(B)), [], []
     for e in ell[-1][0]:
