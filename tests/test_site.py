@@ -537,7 +537,8 @@ ONE_OF_EACH = '''() => {
     seen.add(look);
   }
   for (const e of [...document.body.querySelectorAll('*')].reverse())
-    if (!e.childElementCount && !e.textContent.trim() && e.matches('span, code, pre, td, tr, p, li, a, div')) e.remove();
+    if (e.matches('a, code, div, li, p, pre, span, td, tr') && !e.childElementCount && !e.textContent.trim())
+      e.remove();
   localStorage.setItem('looks', JSON.stringify([...seen]));
 }'''
 
