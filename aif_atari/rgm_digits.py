@@ -9,7 +9,7 @@ __all__ = ['VARIANTS', 'PAPER_DIGITS', 'x_log_x', 'information', 'information_ga
            'draw_figure_7', 'figure_7', 'figure_8', 'figure_9', 'scores_of', 'kept_of', 'measure_digits',
            'measure_orders']
 
-# %% ../nbs/09a1_rgm_digits.ipynb #12a2a97c
+# %% ../nbs/09a1_rgm_digits.ipynb #db52365a
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -39,7 +39,7 @@ from aif_atari.rgm_images import (
 )
 from .rgm_pixels import decode, encode
 
-# %% ../nbs/09a1_rgm_digits.ipynb #7a9a2c1f
+# %% ../nbs/09a1_rgm_digits.ipynb #1cc96a22
 def x_log_x(x: np.ndarray) -> np.ndarray:
     "x ln x, which is 0 at 0."
     return x * np.log(np.maximum(x, 1e-300))
@@ -67,7 +67,7 @@ def information_gain(
     S, before = a.sum(), information(a)
     return (S * (before - np.log(S)) + change) / (S + 1) + np.log(S + 1) - before
 
-# %% ../nbs/09a1_rgm_digits.ipynb #803c8219
+# %% ../nbs/09a1_rgm_digits.ipynb #283e39ba
 @dataclass
 class DigitLearning:
     eta: float = 2048.0  # the most that the counts of a likelihood can add up to
@@ -77,7 +77,7 @@ class DigitLearning:
     selection: bool = True  # keep only images that raise the mutual information of classes and exemplars
     concentration: float = 1 / 16  # count of everything beside what was seen, of structure
 
-# %% ../nbs/09a1_rgm_digits.ipynb #36ef0c89
+# %% ../nbs/09a1_rgm_digits.ipynb #cbce7ee9
 class LearningCurve(NamedTuple):
     images: np.ndarray  # (B,) how many were seen, after each batch
     kept: np.ndarray  # (B,) share of the batch that was kept
@@ -127,7 +127,7 @@ def learn_images(
             rows.append((one * len(o) + min(k + cfg.batch, len(o)), keep.mean(), of_level, elbo, right))
     return model, LearningCurve(*(np.array(column) for column in zip(*rows)))
 
-# %% ../nbs/09a1_rgm_digits.ipynb #1408d373
+# %% ../nbs/09a1_rgm_digits.ipynb #69033df8
 class Classified(NamedTuple):
     p: np.ndarray  # (N, 10) probabilities of the classes
     right: np.ndarray  # (N,) bool
@@ -170,7 +170,7 @@ def classification_numbers(found: Classified) -> dict[str, Any]:
         median_elbo={name: float(np.median(elbo)) for name, elbo in halves.items()},
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #33fb2046
+# %% ../nbs/09a1_rgm_digits.ipynb #1d429e7d
 def nearest_neighbour(
     x: np.ndarray,  # (N, ...) images to learn from
     labels: np.ndarray,  # (N,)
@@ -223,16 +223,16 @@ def compare_classifiers(
                 for decay in (1e-4, 1e-3, 1e-2)
             }
             decay = max(tried, key=lambda d: tried[d])
-            classifiers = {
-                'nearest neighbour': lambda z, c=chosen: nearest_neighbour(x[c], y[c], z),
-                'logistic regression': lambda z, c=chosen, d=decay: logistic_regression(x[c], y[c], z, d),
+            answers = {
+                'nearest neighbour': {k: nearest_neighbour(x[chosen], y[chosen], z) for k, z in new.items()},
+                'logistic regression': {k: logistic_regression(x[chosen], y[chosen], z, decay) for k, z in new.items()},
             }
-            for name, run in classifiers.items():
-                right = {test: float((run(z) == tests[test].labels).mean()) for test, z in new.items()}
+            for name, given in answers.items():
+                right = {k: float((answer == tests[k].labels).mean()) for k, answer in given.items()}
                 rows.append(dict(classifier=name, pixels=pixels, learned_from=len(chosen), right=right))
     return rows
 
-# %% ../nbs/09a1_rgm_digits.ipynb #b92a8ec8
+# %% ../nbs/09a1_rgm_digits.ipynb #4891d707
 class LearnedDigits(NamedTuple):
     learned: LearnedImages
     first: ImageRGM  # after structure learning
@@ -294,7 +294,7 @@ def figure_7(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
         right_before_learning=[float(share.mean()) for share in np.array_split(data.curve.right, 2 * len(passes))],
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #1ea24fe8
+# %% ../nbs/09a1_rgm_digits.ipynb #a3b9cbed
 def figure_8(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     "Right and wrong answers by their ELBO, accuracy above a threshold, and what is taken for what."
     figure_style()
@@ -320,7 +320,7 @@ def figure_8(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     axes[2].grid(False)
     return fig, classification_numbers(found)
 
-# %% ../nbs/09a1_rgm_digits.ipynb #e516ac20
+# %% ../nbs/09a1_rgm_digits.ipynb #e8466570
 def figure_9(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any]]:
     "The wrong answers with the lowest ELBO: the image, and what the model sees in it."
     figure_style()
@@ -344,7 +344,7 @@ def figure_9(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any
         ax.set_ylabel(name, rotation=0, ha='right', va='center')
     return fig, dict(wrong=len(wrong), elbo=[float(e) for e in data.found.elbo[worst]])
 
-# %% ../nbs/09a1_rgm_digits.ipynb #fa4e3f6a
+# %% ../nbs/09a1_rgm_digits.ipynb #b1f338d6
 VARIANTS: dict[str, dict[str, Any]] = {
     'these settings': {},
     'one pass': dict(passes=1),

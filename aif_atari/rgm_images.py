@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'prepare_images', 'windows', 'fit_images', 'ImageRGM', 'learn_parts', 'Upward', 'means', 'upward', 'Downward',
-           'downward', 'expected_outcomes', 'LearnedImages', 'learn_digits', 'centres', 'figure_4', 'figure_5',
-           'figure_6', 'descendants']
+           'downward', 'expected_outcomes', 'LearnedImages', 'learn_digits', 'centres', 'figure_4', 'whole_likelihood',
+           'figure_5', 'figure_6', 'descendants']
 
-# %% ../nbs/09a_rgm_images.ipynb #45699c88
+# %% ../nbs/09a_rgm_images.ipynb #0e1f37bc
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from .plotting import figure_style
 from .rgm import check_outcomes, tiles, unique_rows
 from .rgm_pixels import PixelCode, PixelGroups, decode, encode, fit_pixels
 
-# %% ../nbs/09a_rgm_images.ipynb #7e1aafd7
+# %% ../nbs/09a_rgm_images.ipynb #b6eaedb9
 SIDE = 32  # of a prepared image, pixels
 
 
@@ -57,7 +57,7 @@ def prepare_images(
     np.put_along_axis(x, np.argsort(x, 1, kind='stable'), grey[None], 1)
     return x.reshape(-1, SIDE, SIDE)
 
-# %% ../nbs/09a_rgm_images.ipynb #9e813757
+# %% ../nbs/09a_rgm_images.ipynb #5a978d62
 def windows(
     grid: int = 8,  # centres along each axis
     sigma: float = 2.0,  # of the Gaussian, pixels
@@ -80,7 +80,7 @@ def fit_images(
     "Find the singular vectors of windows of pixels."
     return fit_pixels(images, windows(), R=1, K=K, most=most)
 
-# %% ../nbs/09a_rgm_images.ipynb #3c6b23de
+# %% ../nbs/09a_rgm_images.ipynb #c690145a
 @dataclass
 class ImageRGM:
     "A renormalising model of images. Level 0 sees outcomes, level n the groups of level n-1, the last has the classes."
@@ -136,7 +136,7 @@ def learn_parts(
     np.add.at(tally, (x[:, 0], labels), 1)
     return ImageRGM(K, [*sees, [np.array([0])]], [*counts, [tally + concentration]]), x[:, 0]
 
-# %% ../nbs/09a_rgm_images.ipynb #ae92322a
+# %% ../nbs/09a_rgm_images.ipynb #18aabfcd
 class Upward(NamedTuple):
     x: list[np.ndarray]  # [g] (N, outcomes * K) zeros and ones, the outcomes of each lowest group
     p: list[list[np.ndarray]]  # [n][g] (N, S) likelihoods of a group's states, scaled to sum to one
@@ -179,7 +179,7 @@ def upward(
         p, totals, shares = [*p, [s for s, _ in scaled]], [*totals, total], [*shares, sum(z for _, z in scaled)]
     return Upward(x, p, totals, np.stack(shares))
 
-# %% ../nbs/09a_rgm_images.ipynb #e5779489
+# %% ../nbs/09a_rgm_images.ipynb #1a42175f
 class Downward(NamedTuple):
     q: list[list[np.ndarray]]  # [n][g] (N, S) posteriors over the states of each group
     ratio: list[list[np.ndarray]]  # [n][i] (N, P) posterior over the parent's state by the total of child i
@@ -213,7 +213,7 @@ def expected_outcomes(
         out[:, i] = np.einsum('ns,mks->nmk', states, means(a))
     return out
 
-# %% ../nbs/09a_rgm_images.ipynb #6f191541
+# %% ../nbs/09a_rgm_images.ipynb #e9c09267
 class LearnedImages(NamedTuple):
     digits: Digits  # that structure was learned from, and more
     images: np.ndarray  # (N, 32, 32), prepared
@@ -271,31 +271,39 @@ def figure_4(learned: LearnedImages, which: int = 0) -> tuple[Figure, dict[str, 
     error = float(np.sqrt(((again - learned.images[which]) ** 2).mean()))
     return fig, dict(outcomes=int(learned.code.present.sum()), values=learned.code.K, rms_error=error)
 
-# %% ../nbs/09a_rgm_images.ipynb #80cf4c47
+# %% ../nbs/09a_rgm_images.ipynb #68e6890e
+def whole_likelihood(
+    model: ImageRGM,
+    n: int,  # a level
+) -> np.ndarray:  # (outcomes or states below, states), all groups
+    "The counts of a level as one matrix, in which the groups are blocks."
+    first, tables = np.cumsum([0, *model.states[n]]), [a.reshape(-1, a.shape[-1]) for a in model.counts[n]]
+    out, before = np.zeros((sum(map(len, tables)), first[-1])), 0
+    for i, a in enumerate(tables):
+        at = first[i if n == 0 else model.parent[n][i]]
+        out[before : before + len(a), at : at + a.shape[1]] = a
+        before += len(a)
+    return out
+
+
 def figure_5(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
     "The likelihoods of each level: which outcomes, or states below, each state goes with."
     figure_style()
     model, _ = learn_parts(learned.o[learned.exemplars], learned.digits.labels[learned.exemplars], learned.code.K, 0)
     fig, axes = plt.subplots(1, 4, figsize=(9, 2.9))
     shapes = []
-    for n, ax in enumerate(axes):
-        first = np.cumsum([0, *model.states[n]])
-        rows, columns, before = [], [], 0
-        for i, a in enumerate(model.counts[n]):
-            table = a.reshape(-1, a.shape[-1])
-            row, column = np.nonzero(table)
-            rows.append(row + before)
-            columns.append(column + first[i if n == 0 else model.parent[n][i]])
-            before += len(table)
-        shapes.append((before, int(first[-1])))
-        points = (0.4, 0.7, 1.5, 6)[n]
-        ax.scatter(np.concatenate(columns), np.concatenate(rows), points, marker='s', lw=0, rasterized=True)
-        ax.set(xlim=(0, first[-1]), ylim=(before, 0), title=f'level {n + 1}: {before:,} x {first[-1]:,}')
-        ax.set(xlabel='states', ylabel=('outcomes', 'states of level 1', 'states of level 2', 'exemplars')[n])
+    for n, (ax, below) in enumerate(zip(axes, ('outcomes', 'states of level 1', 'states of level 2', 'exemplars'))):
+        table = whole_likelihood(model, n)
+        shapes.append(table.shape)
+        rows, columns = np.nonzero(table)
+        size = tuple(min(k, 130) for k in table.shape)  # no more cells than can be told apart
+        cells = np.histogram2d(rows, columns, size, ((0, table.shape[0]), (0, table.shape[1])))[0] > 0
+        ax.imshow(cells, cmap='Blues', vmax=1.3, aspect='auto', extent=(0, table.shape[1], table.shape[0], 0))
+        ax.set(title=f'level {n + 1}: {table.shape[0]:,} x {table.shape[1]:,}', xlabel='states', ylabel=below)
         ax.grid(False)
     return fig, dict(shapes=shapes)
 
-# %% ../nbs/09a_rgm_images.ipynb #4b6a23a8
+# %% ../nbs/09a_rgm_images.ipynb #d793e0b9
 def figure_6(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
     "Projective fields: what the first eight states of a level change in the picture."
     figure_style()
@@ -303,9 +311,9 @@ def figure_6(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
     model, _ = learn_parts(learned.o[learned.exemplars], labels, learned.code.K, 1e-6)
     none = np.eye(learned.code.K)[np.full((1, *learned.code.shape), learned.code.K // 2)]
     mean_image = decode(learned.code, none)[0]
-    fig, axes = plt.subplots(4, 8, figsize=(8, 4.4))
+    fig, axes = plt.subplots(4, 8, figsize=(8, 4.2))
     for n in range(4):
-        g = 5 if n == 0 else 0  # a part near the centre; the groups at the rim are nearly blank
+        g = (5, 3, 0, 0)[n]  # a part near the centre, since those at the rim are nearly blank
         probabilities = np.repeat(none, 8, 0).reshape(8, -1, learned.code.K)
         beliefs = [
             np.eye(size)[np.arange(8) % size if i == g else np.zeros(8, int)] for i, size in enumerate(model.states[n])
@@ -313,9 +321,12 @@ def figure_6(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
         below = descendants(model, n, g)
         probabilities[:, below] = expected_outcomes(model, n, beliefs)[:, below]
         fields = decode(learned.code, probabilities.reshape(8, *learned.code.shape, learned.code.K)) - mean_image
+        most = np.abs(fields).max()
         for ax, field in zip(axes[n], fields):
-            ax.imshow(field, cmap='RdBu_r', vmin=-1, vmax=1)
+            ax.imshow(field, cmap='RdBu_r', vmin=-most, vmax=most)
             ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_color('0.85')
+            ax.spines[:].set_visible(True)
             ax.grid(False)
         axes[n, 0].set_ylabel(f'scale {n + 1}', rotation=0, ha='right', va='center')
     return fig, dict(states=[sum(s) for s in model.states])
