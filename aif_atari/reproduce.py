@@ -38,10 +38,10 @@ from .data import play
 from .environments import CollectConfig, find_game
 from .episodes import Episodes, to_float, to_uint8
 from .eval import EvalVAEConfig, evaluate_vae
+from .paper_figures import FIGURES, make_figure
 from .play_animation import PlayConfig, play_games
 from .plotting import gif_bytes
 from .renamed import read_result
-from .rgm_figures import FIGURES, make_figure
 from .seeds import for_each_seed
 from .train import TrainVAEConfig, load_vae, train_vae
 from .vae import VAE
@@ -281,7 +281,7 @@ def check_seeds(seeds):
 
 
 def reproduce_figure(cfg) -> dict:
-    "One of the paper's Atari figures, by chapter 06b, from the first of the seeds: a picture and its numbers."
+    "One of the paper's figures, by its chapter, from the first of the seeds: a picture and its numbers."
     check_seeds(cfg.seeds)
     start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
     numbers = make_figure(cfg.figure, out, int(cfg.seeds.split(',')[0]))

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['VARIANTS', 'PAPER_DIGITS', 'x_log_x', 'information', 'information_gain', 'DigitLearning', 'LearningCurve',
            'learn_batch', 'learn_images', 'Classified', 'classify', 'upper_half', 'classification_numbers',
-           'nearest_neighbour', 'logistic_regression', 'compare_classifiers', 'LearnedDigits', 'digits_learned',
-           'draw_figure_7', 'figure_7', 'figure_8', 'figure_9', 'scores_of', 'kept_of', 'measure_digits',
+           'compare_classifiers', 'LearnedDigits', 'digits_learned', 'draw_curve', 'draw_learning', 'draw_trust',
+           'draw_failures', 'figure_7', 'figure_8', 'figure_9', 'scores_of', 'kept_of', 'measure_digits',
            'measure_orders']
 
-# %% ../nbs/09a1_rgm_digits.ipynb #db52365a
+# %% ../nbs/09a1_rgm_digits.ipynb #b0b78bef
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -18,13 +18,11 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from .checkpoints import open_result
 from .core import check, check_folder
-from .mnist import Digits, load_mnist
+from .mnist import Digits, load_mnist, logistic_regression, nearest_neighbour
 from .plotting import figure_style
 from aif_atari.rgm_images import (
     ImageRGM,
@@ -39,7 +37,7 @@ from aif_atari.rgm_images import (
 )
 from .rgm_pixels import decode, encode
 
-# %% ../nbs/09a1_rgm_digits.ipynb #1cc96a22
+# %% ../nbs/09a1_rgm_digits.ipynb #a73fff45
 def x_log_x(x: np.ndarray) -> np.ndarray:
     "x ln x, which is 0 at 0."
     return x * np.log(np.maximum(x, 1e-300))
@@ -67,7 +65,7 @@ def information_gain(
     S, before = a.sum(), information(a)
     return (S * (before - np.log(S)) + change) / (S + 1) + np.log(S + 1) - before
 
-# %% ../nbs/09a1_rgm_digits.ipynb #283e39ba
+# %% ../nbs/09a1_rgm_digits.ipynb #ee087114
 @dataclass
 class DigitLearning:
     eta: float = 2048.0  # the most that the counts of a likelihood can add up to
@@ -77,7 +75,7 @@ class DigitLearning:
     selection: bool = True  # keep only images that raise the mutual information of classes and exemplars
     concentration: float = 1 / 16  # count of everything beside what was seen, of structure
 
-# %% ../nbs/09a1_rgm_digits.ipynb #cbce7ee9
+# %% ../nbs/09a1_rgm_digits.ipynb #84bfcd27
 class LearningCurve(NamedTuple):
     images: np.ndarray  # (B,) how many were seen, after each batch
     kept: np.ndarray  # (B,) share of the batch that was kept
@@ -127,7 +125,7 @@ def learn_images(
             rows.append((one * len(o) + min(k + cfg.batch, len(o)), keep.mean(), of_level, elbo, right))
     return model, LearningCurve(*(np.array(column) for column in zip(*rows)))
 
-# %% ../nbs/09a1_rgm_digits.ipynb #69033df8
+# %% ../nbs/09a1_rgm_digits.ipynb #4ebac6a6
 class Classified(NamedTuple):
     p: np.ndarray  # (N, 10) probabilities of the classes
     right: np.ndarray  # (N,) bool
@@ -170,41 +168,7 @@ def classification_numbers(found: Classified) -> dict[str, Any]:
         median_elbo={name: float(np.median(elbo)) for name, elbo in halves.items()},
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #1d429e7d
-def nearest_neighbour(
-    x: np.ndarray,  # (N, ...) images to learn from
-    labels: np.ndarray,  # (N,)
-    new: np.ndarray,  # (M, ...) images to classify
-) -> np.ndarray:  # (M,) classes
-    "The class of the nearest image, by Euclidean distance."
-    x, new = (a.reshape(len(a), -1).astype(np.float32) for a in (x, new))
-    squares = (x**2).sum(1)
-    nearest = [(squares - 2 * part @ x.T).argmin(1) for part in np.array_split(new, -(-len(new) // 500))]
-    return labels[np.concatenate(nearest)]
-
-
-def logistic_regression(
-    x: np.ndarray,  # (N, ...) images to learn from, values in [0, 1]
-    labels: np.ndarray,  # (N,)
-    new: np.ndarray,  # (M, ...) images to classify
-    decay: float,  # weight of half the squared weights in the loss
-    steps: int = 100,  # of L-BFGS
-) -> np.ndarray:  # (M,) classes
-    "Multinomial logistic regression by L-BFGS, from zero."
-    x, new = (torch.tensor(a.reshape(len(a), -1), dtype=torch.float32) for a in (x, new))
-    y, w, b = torch.tensor(labels.astype(int)), torch.zeros(x.shape[1], 10), torch.zeros(10)
-    search = torch.optim.LBFGS([w.requires_grad_(), b.requires_grad_()], max_iter=steps, line_search_fn='strong_wolfe')
-
-    def loss():
-        search.zero_grad()
-        value = F.cross_entropy(x @ w + b, y) + decay / 2 * (w**2).sum()
-        value.backward()
-        return value
-
-    search.step(loss)
-    return (new @ w + b).argmax(1).numpy()
-
-
+# %% ../nbs/09a1_rgm_digits.ipynb #4c7b0bea
 def compare_classifiers(
     learned: LearnedImages,
     tests: dict[str, Digits],  # name -> images to classify
@@ -232,7 +196,7 @@ def compare_classifiers(
                 rows.append(dict(classifier=name, pixels=pixels, learned_from=len(chosen), right=right))
     return rows
 
-# %% ../nbs/09a1_rgm_digits.ipynb #4891d707
+# %% ../nbs/09a1_rgm_digits.ipynb #1dacde79
 class LearnedDigits(NamedTuple):
     learned: LearnedImages
     first: ImageRGM  # after structure learning
@@ -257,7 +221,7 @@ def digits_learned(
     return LearnedDigits(learned, first, model, curve, unseen, found)
 
 
-def draw_figure_7(
+def draw_curve(
     curve: LearningCurve,
     images: int = 10_000,  # in one pass
 ) -> Figure:
@@ -283,19 +247,19 @@ def draw_figure_7(
     return fig
 
 
-def figure_7(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
+def draw_learning(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     "How the mutual information of each level and the ELBO rise as images are learned."
     size = len(data.learned.o)
     passes = np.split(data.curve.kept, int(data.curve.images[-1]) // size)
-    return draw_figure_7(data.curve, size), dict(
+    return draw_curve(data.curve, size), dict(
         information=[float(v) for v in data.curve.information[-1]],
         bound=float(np.log(10)),
         kept=[float(share.mean()) for share in passes],
         right_before_learning=[float(share.mean()) for share in np.array_split(data.curve.right, 2 * len(passes))],
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #a3b9cbed
-def figure_8(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
+# %% ../nbs/09a1_rgm_digits.ipynb #d6c78993
+def draw_trust(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     "Right and wrong answers by their ELBO, accuracy above a threshold, and what is taken for what."
     figure_style()
     found, elbo = data.found, data.found.elbo
@@ -320,8 +284,8 @@ def figure_8(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     axes[2].grid(False)
     return fig, classification_numbers(found)
 
-# %% ../nbs/09a1_rgm_digits.ipynb #e8466570
-def figure_9(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any]]:
+# %% ../nbs/09a1_rgm_digits.ipynb #45dfde66
+def draw_failures(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any]]:
     "The wrong answers with the lowest ELBO: the image, and what the model sees in it."
     figure_style()
     wrong = np.flatnonzero(~data.found.right)
@@ -344,7 +308,28 @@ def figure_9(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any
         ax.set_ylabel(name, rotation=0, ha='right', va='center')
     return fig, dict(wrong=len(wrong), elbo=[float(e) for e in data.found.elbo[worst]])
 
-# %% ../nbs/09a1_rgm_digits.ipynb #b1f338d6
+# %% ../nbs/09a1_rgm_digits.ipynb #9b5f2042
+def figure_7(
+    seed: int = 42,  # not used: nothing is random
+) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
+    "Figure 7: mutual information and the ELBO as the digits that ship are learned."
+    return draw_learning(digits_learned())
+
+
+def figure_8(
+    seed: int = 42,  # not used: nothing is random
+) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
+    "Figure 8: classification of the 1,000 unseen digits that ship."
+    return draw_trust(digits_learned())
+
+
+def figure_9(
+    seed: int = 42,  # not used: nothing is random
+) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
+    "Figure 9: wrong answers with a small ELBO."
+    return draw_failures(digits_learned())
+
+# %% ../nbs/09a1_rgm_digits.ipynb #6f4d3377
 VARIANTS: dict[str, dict[str, Any]] = {
     'these settings': {},
     'one pass': dict(passes=1),

@@ -21,7 +21,7 @@ from aif_atari.checkpoints import pretrained_path
 from aif_atari.config import make_config
 from aif_atari.data import play
 from aif_atari.mcts_agent import AgentConfig
-from aif_atari.rgm_figures import make_figure
+from aif_atari.paper_figures import make_figure
 from aif_atari.train import TrainVAEConfig, load_vae, train_vae
 from aif_atari.train_agent import train_and_report
 from aif_atari.train_transition import (
