@@ -6,7 +6,7 @@
 __all__ = ['OPENERS', 'MNIST_FILES', 'DIGITS_FOLDER', 'write_idx', 'read_idx', 'Digits', 'load_mnist', 'nearest_neighbour',
            'logistic_regression']
 
-# %% ../nbs/mnist.ipynb #376afed4
+# %% ../nbs/mnist.ipynb #4ccb452c
 import gzip
 import lzma
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from .core import atomic, check, one_of, package_folder
 
-# %% ../nbs/mnist.ipynb #6836ebe0
+# %% ../nbs/mnist.ipynb #b3cf758e
 OPENERS = {'': open, '.gz': gzip.open, '.xz': lzma.open}
 
 
@@ -52,7 +52,7 @@ def read_idx(
     check(have == want, f'{path} is torn: it should hold {want:,} numbers and holds {have:,}.')
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 
-# %% ../nbs/mnist.ipynb #0ab854ae
+# %% ../nbs/mnist.ipynb #1a3a7fa9
 MNIST_FILES = dict(train='train', test='t10k')
 DIGITS_FOLDER = package_folder() / 'digits'
 
@@ -84,7 +84,7 @@ def load_mnist(
     check(labels.size and labels.max() < 10, f'labels should be digits from 0 to 9, in {place}.')
     return Digits(images, labels)
 
-# %% ../nbs/mnist.ipynb #0e38843e
+# %% ../nbs/mnist.ipynb #c161e31f
 def nearest_neighbour(
     x: np.ndarray,  # (N, ...) images to learn from
     labels: np.ndarray,  # (N,)

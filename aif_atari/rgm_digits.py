@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['VARIANTS', 'PAPER_DIGITS', 'x_log_x', 'information', 'information_gain', 'DigitLearning', 'LearningCurve',
            'learn_batch', 'learn_images', 'Classified', 'classify', 'upper_half', 'classification_numbers',
-           'compare_classifiers', 'LearnedDigits', 'digits_learned', 'draw_curve', 'draw_learning', 'draw_trust',
+           'LearnedDigits', 'digits_learned', 'compare_classifiers', 'draw_curve', 'draw_learning', 'draw_trust',
            'draw_failures', 'figure_7', 'figure_8', 'figure_9', 'scores_of', 'kept_of', 'measure_digits',
            'measure_orders']
 
-# %% ../nbs/09a1_rgm_digits.ipynb #b0b78bef
+# %% ../nbs/09a1_rgm_digits.ipynb #e4c7f864
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -37,7 +37,7 @@ from aif_atari.rgm_images import (
 )
 from .rgm_pixels import decode, encode
 
-# %% ../nbs/09a1_rgm_digits.ipynb #a73fff45
+# %% ../nbs/09a1_rgm_digits.ipynb #4e03a6c7
 def x_log_x(x: np.ndarray) -> np.ndarray:
     "x ln x, which is 0 at 0."
     return x * np.log(np.maximum(x, 1e-300))
@@ -65,7 +65,7 @@ def information_gain(
     S, before = a.sum(), information(a)
     return (S * (before - np.log(S)) + change) / (S + 1) + np.log(S + 1) - before
 
-# %% ../nbs/09a1_rgm_digits.ipynb #ee087114
+# %% ../nbs/09a1_rgm_digits.ipynb #cbe6233d
 @dataclass
 class DigitLearning:
     eta: float = 2048.0  # the most that the counts of a likelihood can add up to
@@ -75,7 +75,7 @@ class DigitLearning:
     selection: bool = True  # keep only images that raise the mutual information of classes and exemplars
     concentration: float = 1 / 16  # count of everything beside what was seen, of structure
 
-# %% ../nbs/09a1_rgm_digits.ipynb #84bfcd27
+# %% ../nbs/09a1_rgm_digits.ipynb #a3a33489
 class LearningCurve(NamedTuple):
     images: np.ndarray  # (B,) how many were seen, after each batch
     kept: np.ndarray  # (B,) share of the batch that was kept
@@ -125,7 +125,7 @@ def learn_images(
             rows.append((one * len(o) + min(k + cfg.batch, len(o)), keep.mean(), of_level, elbo, right))
     return model, LearningCurve(*(np.array(column) for column in zip(*rows)))
 
-# %% ../nbs/09a1_rgm_digits.ipynb #4ebac6a6
+# %% ../nbs/09a1_rgm_digits.ipynb #863f052d
 class Classified(NamedTuple):
     p: np.ndarray  # (N, 10) probabilities of the classes
     right: np.ndarray  # (N,) bool
@@ -168,35 +168,7 @@ def classification_numbers(found: Classified) -> dict[str, Any]:
         median_elbo={name: float(np.median(elbo)) for name, elbo in halves.items()},
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #4c7b0bea
-def compare_classifiers(
-    learned: LearnedImages,
-    tests: dict[str, Digits],  # name -> images to classify
-    held_out: int = 2000,  # of the images to learn from, the last of which choose the decay
-) -> list[dict[str, Any]]:  # rows: classifier, pixels, images learned from, share right in each test
-    "Nearest neighbour and logistic regression, on the exemplars and on all images, as they are and prepared."
-    rows, everything, y = [], np.arange(len(learned.o)), learned.digits.labels
-    for pixels in ('as they are', 'prepared'):
-        plain = pixels == 'as they are'
-        x = learned.digits.images / np.float32(255) if plain else learned.images
-        new = {name: t.images / np.float32(255) if plain else prepare_images(t.images) for name, t in tests.items()}
-        for chosen in (learned.exemplars, everything):
-            fit = chosen[chosen < len(x) - held_out]
-            tried = {
-                decay: np.mean(logistic_regression(x[fit], y[fit], x[-held_out:], decay) == y[-held_out:])
-                for decay in (1e-4, 1e-3, 1e-2)
-            }
-            decay = max(tried, key=lambda d: tried[d])
-            answers = {
-                'nearest neighbour': {k: nearest_neighbour(x[chosen], y[chosen], z) for k, z in new.items()},
-                'logistic regression': {k: logistic_regression(x[chosen], y[chosen], z, decay) for k, z in new.items()},
-            }
-            for name, given in answers.items():
-                right = {k: float((answer == tests[k].labels).mean()) for k, answer in given.items()}
-                rows.append(dict(classifier=name, pixels=pixels, learned_from=len(chosen), right=right))
-    return rows
-
-# %% ../nbs/09a1_rgm_digits.ipynb #1dacde79
+# %% ../nbs/09a1_rgm_digits.ipynb #a22ada2f
 class LearnedDigits(NamedTuple):
     learned: LearnedImages
     first: ImageRGM  # after structure learning
@@ -220,7 +192,37 @@ def digits_learned(
     found = classify(model, encode(learned.code, prepare_images(unseen.images)), unseen.labels, settings.precision)
     return LearnedDigits(learned, first, model, curve, unseen, found)
 
+# %% ../nbs/09a1_rgm_digits.ipynb #a5d65de0
+def compare_classifiers(
+    learned: LearnedImages,
+    tests: dict[str, Digits],  # name -> images to classify
+    held_out: int = 2000,  # of the images to learn from, the last of which choose the decay
+) -> list[dict[str, Any]]:  # rows: classifier, pixels, images learned from, share right in each test
+    "Nearest neighbour and logistic regression, on the exemplars and on all images, as they are and prepared."
+    rows, everything, y = [], np.arange(len(learned.o)), learned.digits.labels
+    for pixels in ('as they are', 'prepared'):
+        plain = pixels == 'as they are'
+        x = learned.digits.images / np.float32(255) if plain else learned.images
+        new = {name: t.images / np.float32(255) if plain else prepare_images(t.images) for name, t in tests.items()}
+        for chosen in (learned.exemplars, everything):
+            fit = chosen[chosen < len(x) - held_out]
+            tried = {
+                decay: np.mean(logistic_regression(x[fit], y[fit], x[-held_out:], decay) == y[-held_out:])
+                for decay in (1e-4, 1e-3, 1e-2)
+            }
+            decay = max(tried, key=lambda d: tried[d])
+            together = np.concatenate(list(new.values()))
+            answers = {
+                'nearest neighbour': nearest_neighbour(x[chosen], y[chosen], together),
+                'logistic regression': logistic_regression(x[chosen], y[chosen], together, decay),
+            }
+            for name, answer in answers.items():
+                parts = np.split(answer, np.cumsum([len(z) for z in new.values()])[:-1])
+                right = {k: float((part == tests[k].labels).mean()) for k, part in zip(new, parts)}
+                rows.append(dict(classifier=name, pixels=pixels, learned_from=len(chosen), right=right))
+    return rows
 
+# %% ../nbs/09a1_rgm_digits.ipynb #dbeafaaf
 def draw_curve(
     curve: LearningCurve,
     images: int = 10_000,  # in one pass
@@ -258,7 +260,7 @@ def draw_learning(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
         right_before_learning=[float(share.mean()) for share in np.array_split(data.curve.right, 2 * len(passes))],
     )
 
-# %% ../nbs/09a1_rgm_digits.ipynb #d6c78993
+# %% ../nbs/09a1_rgm_digits.ipynb #339aa5ca
 def draw_trust(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     "Right and wrong answers by their ELBO, accuracy above a threshold, and what is taken for what."
     figure_style()
@@ -284,7 +286,7 @@ def draw_trust(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     axes[2].grid(False)
     return fig, classification_numbers(found)
 
-# %% ../nbs/09a1_rgm_digits.ipynb #45dfde66
+# %% ../nbs/09a1_rgm_digits.ipynb #860a91f8
 def draw_failures(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str, Any]]:
     "The wrong answers with the lowest ELBO: the image, and what the model sees in it."
     figure_style()
@@ -308,7 +310,7 @@ def draw_failures(data: LearnedDigits, most: int = 10) -> tuple[Figure, dict[str
         ax.set_ylabel(name, rotation=0, ha='right', va='center')
     return fig, dict(wrong=len(wrong), elbo=[float(e) for e in data.found.elbo[worst]])
 
-# %% ../nbs/09a1_rgm_digits.ipynb #9b5f2042
+# %% ../nbs/09a1_rgm_digits.ipynb #99e52b48
 def figure_7(
     seed: int = 42,  # not used: nothing is random
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
@@ -329,7 +331,7 @@ def figure_9(
     "Figure 9: wrong answers with a small ELBO."
     return draw_failures(digits_learned())
 
-# %% ../nbs/09a1_rgm_digits.ipynb #6f4d3377
+# %% ../nbs/09a1_rgm_digits.ipynb #6de49d2f
 VARIANTS: dict[str, dict[str, Any]] = {
     'these settings': {},
     'one pass': dict(passes=1),

@@ -8,7 +8,7 @@ __all__ = ['SIDE', 'prepare_images', 'windows', 'fit_images', 'ImageRGM', 'learn
            'draw_encoded', 'whole_likelihood', 'draw_likelihoods', 'draw_fields', 'descendants', 'figure_4', 'figure_5',
            'figure_6']
 
-# %% ../nbs/09a_rgm_images.ipynb #eb90e2f8
+# %% ../nbs/09a_rgm_images.ipynb #83fada67
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from .plotting import figure_style
 from .rgm import check_outcomes, tiles, unique_rows
 from .rgm_pixels import PixelCode, PixelGroups, decode, encode, fit_pixels
 
-# %% ../nbs/09a_rgm_images.ipynb #1f98516a
+# %% ../nbs/09a_rgm_images.ipynb #b5583f87
 SIDE = 32  # of a prepared image, pixels
 
 
@@ -59,7 +59,7 @@ def prepare_images(
     np.put_along_axis(x, np.argsort(x, 1, kind='stable'), grey[None], 1)
     return x.reshape(-1, SIDE, SIDE)
 
-# %% ../nbs/09a_rgm_images.ipynb #cf0d1997
+# %% ../nbs/09a_rgm_images.ipynb #79fac687
 def windows(
     grid: int = 8,  # centres along each axis
     sigma: float = 2.0,  # of the Gaussian, pixels
@@ -82,7 +82,7 @@ def fit_images(
     "Find the singular vectors of windows of pixels."
     return fit_pixels(images, windows(), R=1, K=K, most=most)
 
-# %% ../nbs/09a_rgm_images.ipynb #cb1bd151
+# %% ../nbs/09a_rgm_images.ipynb #1b368d0f
 @dataclass
 class ImageRGM:
     "A renormalising model of images. Level 0 sees outcomes, level n the groups of level n-1, the last has the classes."
@@ -138,7 +138,7 @@ def learn_parts(
     np.add.at(tally, (x[:, 0], labels), 1)
     return ImageRGM(K, [*sees, [np.array([0])]], [*counts, [tally + concentration]]), x[:, 0]
 
-# %% ../nbs/09a_rgm_images.ipynb #4c210d62
+# %% ../nbs/09a_rgm_images.ipynb #2cb8ad72
 class Upward(NamedTuple):
     x: list[np.ndarray]  # [g] (N, outcomes * K) zeros and ones, the outcomes of each lowest group
     p: list[list[np.ndarray]]  # [n][g] (N, S) likelihoods of a group's states, scaled to sum to one
@@ -181,7 +181,7 @@ def upward(
         p, totals, shares = [*p, [s for s, _ in scaled]], [*totals, total], [*shares, sum(z for _, z in scaled)]
     return Upward(x, p, totals, np.stack(shares))
 
-# %% ../nbs/09a_rgm_images.ipynb #dfdfc441
+# %% ../nbs/09a_rgm_images.ipynb #0fd376ef
 class Downward(NamedTuple):
     q: list[list[np.ndarray]]  # [n][g] (N, S) posteriors over the states of each group
     ratio: list[list[np.ndarray]]  # [n][i] (N, P) posterior over the parent's state by the total of child i
@@ -215,7 +215,7 @@ def expected_outcomes(
         out[:, i] = np.einsum('ns,mks->nmk', states, means(a))
     return out
 
-# %% ../nbs/09a_rgm_images.ipynb #1d48cfd3
+# %% ../nbs/09a_rgm_images.ipynb #d9c8d4b1
 class LearnedImages(NamedTuple):
     digits: Digits  # that structure was learned from, and more
     images: np.ndarray  # (N, 32, 32), prepared
@@ -279,7 +279,7 @@ def draw_encoded(learned: LearnedImages, which: int = 0) -> tuple[Figure, dict[s
     error = float(np.sqrt(((again - learned.images[which]) ** 2).mean()))
     return fig, dict(outcomes=int(learned.code.present.sum()), values=learned.code.K, rms_error=error)
 
-# %% ../nbs/09a_rgm_images.ipynb #bebbb4a9
+# %% ../nbs/09a_rgm_images.ipynb #8a9c6946
 def whole_likelihood(
     model: ImageRGM,
     n: int,  # a level
@@ -311,7 +311,7 @@ def draw_likelihoods(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
         ax.grid(False)
     return fig, dict(shapes=shapes)
 
-# %% ../nbs/09a_rgm_images.ipynb #88388f8c
+# %% ../nbs/09a_rgm_images.ipynb #f88e6a14
 def draw_fields(learned: LearnedImages) -> tuple[Figure, dict[str, Any]]:
     "Projective fields: what the first eight states of a level change in the picture."
     figure_style()
@@ -351,7 +351,7 @@ def descendants(
         found = np.concatenate([model.sees[level][i] for i in found])
     return found
 
-# %% ../nbs/09a_rgm_images.ipynb #58130d27
+# %% ../nbs/09a_rgm_images.ipynb #fcaa38e3
 def figure_4(
     seed: int = 42,  # not used: nothing is random
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
