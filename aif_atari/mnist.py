@@ -105,15 +105,15 @@ def logistic_regression(
     steps: int = 100,  # of L-BFGS
 ) -> np.ndarray:  # (M,) classes
     "Multinomial logistic regression by L-BFGS, from zero."
-    x, new = (torch.tensor(a.reshape(len(a), -1), dtype=torch.float32) for a in (x, new))
-    y, w, b = torch.tensor(labels.astype(int)), torch.zeros(x.shape[1], 10), torch.zeros(10)
+    seen, asked = (torch.tensor(a.reshape(len(a), -1), dtype=torch.float32) for a in (x, new))
+    y, w, b = torch.tensor(labels.astype(int)), torch.zeros(seen.shape[1], 10), torch.zeros(10)
     search = torch.optim.LBFGS([w.requires_grad_(), b.requires_grad_()], max_iter=steps, line_search_fn='strong_wolfe')
 
     def loss():
         search.zero_grad()
-        value = F.cross_entropy(x @ w + b, y) + decay / 2 * (w**2).sum()
+        value = F.cross_entropy(seen @ w + b, y) + decay / 2 * (w**2).sum()
         value.backward()
         return value
 
     search.step(loss)
-    return (new @ w + b).argmax(1).numpy()
+    return (asked @ w + b).argmax(1).numpy()

@@ -281,7 +281,8 @@ def draw_trust(data: LearnedDigits) -> tuple[Figure, dict[str, Any]]:
     wrong = table * (1 - np.eye(10, dtype=int))
     axes[2].imshow(wrong, cmap='Reds')
     for row, column in zip(*np.nonzero(wrong)):
-        axes[2].text(column, row, wrong[row, column], ha='center', va='center', fontsize=7)
+        dark = 'w' if wrong[row, column] > wrong.max() / 2 else 'k'
+        axes[2].text(column, row, wrong[row, column], ha='center', va='center', fontsize=7, color=dark)
     axes[2].set(xticks=range(10), yticks=range(10), xlabel='answer', ylabel='label', title='wrong answers')
     axes[2].grid(False)
     return fig, classification_numbers(found)

@@ -174,7 +174,7 @@ def upward(
     p, totals, shares = [[s for s, _ in scaled]], [[]], [sum(z for _, z in scaled)]
     for n in range(1, len(groups)):
         total = [np.maximum(q @ means(a), 1e-30) for q, a in zip(p[-1], model.counts[n])]
-        ell = [sum(np.log(total[c]) for c in i) for i in groups[n]]
+        ell = [np.sum([np.log(total[c]) for c in i], 0) for i in groups[n]]
         if n == len(groups) - 1:
             ell = [e - np.log(e.shape[1]) for e in ell]  # a flat prior over classes
         scaled = [_scaled(e) for e in ell]
