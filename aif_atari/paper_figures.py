@@ -20,6 +20,12 @@ from .plotting import save_figure
 
 # %% ../nbs/paper_figures.ipynb #31a5ff6e
 FIGURES = {  # number of the figure -> module with the function figure_NUMBER
+    '4': 'rgm_images',
+    '5': 'rgm_images',
+    '6': 'rgm_images',
+    '7': 'rgm_digits',
+    '8': 'rgm_digits',
+    '9': 'rgm_digits',
     '10': 'rgm_video',
     '11': 'rgm_video',
     '12': 'rgm_video',
