@@ -18,13 +18,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .core import check
-from .plotting import COLOURS, figure_style
+from .plotting import COLOURS
 from .rgm import generate
 from .rgm_pixels import decode, encode
 from .rgm_play import DirichletRGM, infer
 from aif_atari.rgm_video import (
     FilmModel,
     FilmSettings,
+    banded_figure,
     draw_matrix,
     draw_quantised,
     draw_strips,
@@ -58,7 +59,7 @@ SIZE = 198  # side of a frame, pixels
 RADIUS = 11  # of the ball, pixels
 
 
-def pixel_of(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pixel_of(x: float, z: float) -> tuple[float, float]:
     "Column and row of a point (x, z), in pixels."
     return (x / 50 + 0.5) * SIZE, (1 - z / 52) * SIZE
 
@@ -174,9 +175,7 @@ def figure_14(
     chaos = chaos_model(seed)
     learned, pi, q = learn_transitions(chaos.film, chaos.o[SECOND:])
     x, truth = expected_path(chaos, q[8:]), chaos.path[HALF:, 0]
-    figure_style()
-    fig = plt.figure(figsize=(9, 5))
-    above, below = fig.subfigures(2, 1, height_ratios=[1.5, 1])
+    fig, (above, below) = banded_figure((9, 5), [1.5, 1])
     axes = above.subplots(1, 3)
     draw_matrix(
         axes[0], transition_matrix(chaos.film.rgm.top.B), 'Transitions after the first half', 'event', 'next event'
@@ -324,9 +323,7 @@ def figure_15(
     learned, pi, _ = learn_transitions(chaos.film, chaos.o[SECOND:])
     dark = go_dark(chaos, learned, pi, seed)
     own = decode(learned.code, generate(learned.rgm, dark.events[:48]))
-    figure_style()
-    fig = plt.figure(figsize=(9, 8.2))
-    strips, middle, below = fig.subfigures(3, 1, height_ratios=[1.9, 1, 1.15])
+    fig, (strips, middle, below) = banded_figure((9, 8.2), [1.9, 1, 1.15])
     rows = {'film': chaos.frames[128:256][::16], 'inferred': dark.shown[::16]}
     rows |= {'generated\nin the dark': own[:128][::16], 'and on': own[256:384][::16]}
     draw_strips(strips.subplots(), rows)

@@ -18,7 +18,6 @@ from .checkpoints import open_result
 from .core import check, check_folder, one_of
 from .data import play
 from .environments import CollectConfig
-from .plotting import figure_style
 from .rgm_chaos import CHAOS, chaos_numbers
 from .rgm_pixels import decode, encode
 from aif_atari.rgm_video import (
@@ -28,6 +27,7 @@ from aif_atari.rgm_video import (
     Followed,
     bird_numbers,
     draw_errors,
+    banded_figure,
     draw_matrix,
     draw_quantised,
     draw_strips,
@@ -50,7 +50,8 @@ def game_film(
 ) -> np.ndarray:  # (frames, 128, 128, 3) uint8
     "Random play of an Atari game, as a film."
     cfg = CollectConfig(env_name, num_episodes=2, seed=seed, frame_size=128)
-    longest = max(play(cfg, progress=False), key=len).frames
+    episodes = play(cfg, progress=False)
+    longest = max((episodes[k].frames for k in range(len(episodes))), key=len)
     check(len(longest) >= first + frames, f'no episode has {first + frames} frames; the longest has {len(longest)}.')
     return longest[first : first + frames]
 
@@ -117,9 +118,7 @@ def figure_17(
     elsewhere = hidden_error(follow_half(film, game_film(seed + 1))[1])
     seen = np.repeat(np.arange(len(frames) // 2) % 4 < 2, 2)
     grey = np.where(seen[:, None, None, None], frames, 140).astype(np.uint8)
-    figure_style()
-    fig = plt.figure(figsize=(9, 5.8))
-    above, below = fig.subfigures(2, 1, height_ratios=[1.5, 1])
+    fig, (above, below) = banded_figure((9, 5.8), [1.5, 1])
     rows = {'shown': grey, 'inferred': decode(film.code, followed.after), 'film': frames}
     draw_strips(above.subplots(), {k: x[64:80:2] for k, x in rows.items()}, [f't = {t}' for t in range(64, 80, 2)])
     left, right = below.subplots(1, 2)
