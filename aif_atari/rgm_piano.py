@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BEAT', 'BARS', 'PIANO', 'HEARD', 'CASES', 'piano_note', 'bar_notes', 'piano_music', 'piano_model', 'figure_21',
-           'Improvised', 'learn_steps', 'improvising_model', 'figure_22', 'Accompanied', 'accompany',
+           'Improvised', 'learn_steps', 'improvising_model', 'draw_bars', 'figure_22', 'Accompanied', 'accompany',
            'accompany_numbers', 'figure_23', 'song_numbers', 'piano_numbers', 'run_sound']
 
 # %% ../nbs/09f_rgm_piano.ipynb #f9a0d005
@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .checkpoints import open_result
-from .core import check, check_folder
+from .core import check, check_folder, one_of
 from .plotting import figure_style
 from .rgm import generate
 from .rgm_chaos import sample_chain, with_transitions
-from .rgm_pixels import decode
 from .rgm_play import count_information, infer
 from aif_atari.rgm_sound import (
     SONG,
@@ -167,29 +167,44 @@ def improvising_model() -> Improvised:
     return learn_steps(piano_model(), [piano_music(bars) for bars in HEARD])
 
 # %% ../nbs/09f_rgm_piano.ipynb #f9a0d019
+def draw_bars(
+    ax: Axes,
+    p: np.ndarray,  # (16, n) probabilities of bars
+    title: str,
+    xlabel: str,
+    ylabel: str = 'bar',
+    both: bool = False,  # whether the other axis numbers the bars of the piece too
+) -> None:
+    "A matrix whose rows are bars, numbered from 1."
+    draw_matrix(ax, p, title, xlabel, ylabel)
+    numbers = [1, 5, 9, 13, 16]
+    at = np.array(numbers) - 1
+    ax.set_yticks(at, numbers)
+    if both:
+        ax.set_xticks(at, numbers)
+
+
 def figure_22(
     seed: int = 42,  # of the path
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
     "Figure 22: two ways to go on after the last bar are learned, and 32 bars are generated."
     learned = improvising_model()
     model, film = learned.model, learned.model.film
-    events = sample_chain(film.rgm.top.B, learned.pi, 0, 32, np.random.default_rng(seed))
-    o = generate(film.rgm, events).astype(int)
+    events = sample_chain(film.rgm.top.B, learned.pi, 8, 32, np.random.default_rng(seed))
+    o = generate(film.rgm, events)
     figure_style()
     fig = plt.figure(figsize=(9, 8.4))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1.9])
     axes = above.subplots(1, 3, width_ratios=[1, 1, 1.7])
-    before = transition_matrix(piano_model().film.rgm.top.B)
-    draw_matrix(axes[0], before, 'Transitions, one hearing', 'bar', 'next bar')
-    draw_matrix(axes[1], transition_matrix(film.rgm.top.B, learned.pi), 'after active learning', 'bar', 'next bar')
-    draw_matrix(
-        axes[2], np.eye(len(B := film.rgm.top.B))[:, events], 'Generated bars', 'bar in time', 'bar of the piece'
-    )
+    before, after = transition_matrix(piano_model().film.rgm.top.B), transition_matrix(film.rgm.top.B, learned.pi)
+    draw_bars(axes[0], before, 'Transitions, one hearing', 'bar', 'next bar', both=True)
+    draw_bars(axes[1], after, 'After active learning', 'bar', 'next bar', both=True)
+    draw_bars(axes[2], np.eye(len(after))[:, events], 'Generated bars', 'bar in time', 'bar of the piece')
     draw_levels(below, model, o, 'The sound that is generated')
     plt.close(fig)
     ratio = signal_to_noise(sing(model, o), piano_music(events))
-    after = {f'probability_of_bar_{b + 1}': float(p) for b, p in zip(B[-1], learned.pi[-1])}
-    return fig, after | dict(bars=len(events), different=len(set(events)), signal_to_noise_db=ratio)
+    follows = {f'probability_of_bar_{s + 1}': float(after[s, -1]) for s in np.flatnonzero(after[:, -1])}
+    return fig, follows | dict(bars=len(events), different=len(set(events)), signal_to_noise_db=ratio)
 
 # %% ../nbs/09f_rgm_piano.ipynb #f9a0d023
 class Accompanied(NamedTuple):
@@ -256,7 +271,7 @@ def figure_23(
         ax.axvline(done.jump / 2, color='w', lw=1, ls='--')
     axes[-1].set_xlabel('seconds')
     left, right = below.subplots(1, 2, width_ratios=[1, 1.5])
-    draw_matrix(left, done.followed.events.T, 'Posterior over bars', 'bar in time', 'bar of the piece')
+    draw_bars(left, done.followed.events.T, 'Posterior over bars', 'bar in time', 'bar of the piece')
     left.plot(done.bars, 'o', mfc='none', mec='r', ms=6)
     draw_part_errors(right, done.errors, 'Error of each beat', 'beat')
     right.axvline(done.jump, color='0.5', lw=1, ls='--')
@@ -264,62 +279,53 @@ def figure_23(
     return fig, accompany_numbers(done)
 
 # %% ../nbs/09f_rgm_piano.ipynb #f9a0d027
-CASES = {  # power of the noise relative to the sound's; samples that the sound is late
+CASES = {  # power of the noise relative to the sound's; how late the sound is: samples, or minus the voxels
     'no noise': (0.0, 0),
-    'noise 0.1': (0.1, 0),
     'noise 1': (1.0, 0),
     'noise 10': (10.0, 0),
     'noise 100': (100.0, 0),
     '1 sample late': (0.0, 1),
-    '1 ms late': (0.0, 8),
-    'half a voxel late': (0.0, 0.5),
-    'a voxel late': (0.0, 1.0),
+    'a voxel late': (0.0, -1),
 }
-
-
-def _samples(late: float, voxel: int) -> int:
-    "Samples that a sound is late: a whole number of samples, or a share of a voxel."
-    return int(late * voxel) if isinstance(late, float) else late
 
 
 def song_numbers(
     seed: int,
-    cases: dict[str, tuple[float, float]] = CASES,
+    cases: dict[str, tuple[float, int]] = CASES,
 ) -> dict[str, Any]:  # for each case: mean error of hidden events, share of the song, and the share of events right
     "Continuation of the song after a prompt."
     out = {}
     for name, (noise, late) in cases.items():
-        done = complete_song(seed, noise, _samples(late, SONG.voxel))
+        done = complete_song(seed, noise, late if late >= 0 else -late * SONG.voxel)
         right = float((done.followed.events.argmax(1) == done.events).mean())
-        errors = {k: float(e[2:].mean()) for k, e in done.errors.items()}
-        out[name] = dict(errors=errors, events_right=right)
+        out[name] = dict(events_right=right, errors={k: float(e[2:].mean()) for k, e in done.errors.items()})
     return out
 
 
 def piano_numbers(
     seed: int,
-    cases: dict[str, tuple[float, float]] = CASES,
+    cases: dict[str, tuple[float, int]] = CASES,
 ) -> dict[str, Any]:  # for each case, as `accompany_numbers`
     "Accompaniment."
-    return {k: accompany_numbers(accompany(seed, noise, _samples(late, BEAT))) for k, (noise, late) in cases.items()}
+    return {
+        name: accompany_numbers(accompany(seed, noise, late if late >= 0 else -late * BEAT))
+        for name, (noise, late) in cases.items()
+    }
 
 
 def run_sound(
+    what: str,  # song or piano
     seeds: int = 20,  # 0, 1, 2, ...
-    output_dir: str = 'results',  # where to write rgm_sound.json
+    output_dir: str = 'results',  # where to write rgm_sound_WHAT.json
     workers: int = 1,  # processes; 0: as many as there are cores
 ) -> dict[str, Any]:  # what is written
-    "Measure the song and the piano over seeds."
+    "Measure one of the sounds of chapters 09c and 09f over seeds."
+    song = one_of(what, ['song', 'piano'], 'sound') == 'song'
     check(seeds >= 2, f'seeds should be 2 or more, not {seeds}.')
-    folder = check_folder(output_dir)
-    with open_result(folder, 'rgm_sound.json', dict(seeds=seeds)) as result:
-        out: dict[str, Any] = {}
-        for name, settings, model, measure in (
-            ('song', SONG, song_model, song_numbers),
-            ('piano', PIANO, piano_model, piano_numbers),
-        ):
-            structure = film_structure(model().film)
-            runs = for_each_seed(measure, range(seeds), workers, name)
-            out[name] = dict(settings=settings._asdict(), structure=structure, runs=runs)
+    settings, measure = (SONG, song_numbers) if song else (PIANO, piano_numbers)
+    with open_result(check_folder(output_dir), f'rgm_sound_{what}.json', dict(what=what, seeds=seeds)) as result:
+        structure = film_structure((song_model() if song else piano_model()).film)
+        runs = for_each_seed(measure, range(seeds), workers, what)
+        out = dict(sound=settings._asdict(), structure=structure, runs=runs)
         result.write(out)
     return out

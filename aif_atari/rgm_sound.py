@@ -284,7 +284,8 @@ def draw_sound(
     t = np.arange(part.start, part.stop) / settings.rate
     waves.plot(t, x[part], 'k', lw=0.8, label='the sound')
     waves.plot(t, wavelet_sound(again, settings)[part], lw=1, label='from outcomes')
-    waves.set(title='The same as waves', xlabel='seconds', ylabel='pressure', xlim=close)
+    most = float(np.abs(x[part]).max())
+    waves.set(title='The same as waves', xlabel='seconds', ylabel='pressure', xlim=close, ylim=(-1.2 * most, 2 * most))
     waves.legend(ncols=2, loc='upper right', fontsize=8)
     axes, top = below.subplots(1, 4, width_ratios=[1.4, 1, 1, 1]), len(film.rgm.levels)
     draw_matrix(axes[0], o[:, film.code.present].T, 'Outcomes', 'voxel', 'tile, vector')
@@ -387,11 +388,13 @@ def complete_song(
     start, voxel = int(rng.integers(8)), model.settings.voxel
     truth = np.tile(np.roll(known, -start * model.film.span - late), 2)
     heard = truth + np.sqrt(noise * (known**2).mean()) * rng.normal(size=len(truth))
-    heard[prompt * voxel :] = 0
-    o = hear(model, heard)
+    cut = prompt * voxel
+    heard[cut:] = 0
+    o = np.zeros((128, *model.film.code.shape), int)
+    o[:prompt] = hear(model, heard[: cut + voxel])[:prompt]
     seen = (np.arange(len(o)) < prompt).reshape(-1, 1, 1) & model.film.code.present
     followed = follow(model.film, o, seen)
-    sound, cut = sing(model, followed.after), prompt * voxel
+    sound = sing(model, followed.after)
     rest = {
         'copying the last voxel': np.resize(heard[cut - voxel : cut], len(truth) - cut),
         'nearest neighbour': nearest_sound(heard[:cut], known, voxel, len(truth) - cut),
