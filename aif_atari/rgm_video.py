@@ -399,9 +399,9 @@ def figure_12(
     left.plot(done.truth, 'o', mfc='none', mec='r', ms=9)
     draw_errors(right, done.errors, 'Error of what is hidden')
     plt.close(fig)
-    third = {f'error_of_255_voxel_3_{k.replace(" ", "_")}': float(255 * e[2]) for k, e in done.errors.items()}
+    third = {k: round(float(255 * e[2]), 2) for k, e in done.errors.items()}
     right_events = int((done.followed.events.argmax(1) == done.truth).sum())
-    return fig, dict(events=len(done.truth), events_right=right_events) | third
+    return fig, dict(events=len(done.truth), events_right=right_events, error_of_255_at_voxel_3=third)
 
 # %% ../nbs/09b_rgm_video.ipynb #82b68f6e
 def bird_numbers(
