@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 
 from .checkpoints import open_result
 from .core import check, check_folder, one_of
-from .plotting import figure_style
 from .rgm import generate
 from .rgm_chaos import sample_chain, with_transitions
 from .rgm_play import count_information, infer
@@ -41,7 +40,7 @@ from aif_atari.rgm_sound import (
     song_model,
     wavelets,
 )
-from .rgm_video import Followed, draw_matrix, film_structure, follow, transition_matrix
+from .rgm_video import Followed, banded_figure, draw_matrix, film_structure, follow, transition_matrix
 from .seeds import for_each_seed
 
 # %% ../nbs/09f_rgm_piano.ipynb #f9a0d008
@@ -192,9 +191,7 @@ def figure_22(
     model, film = learned.model, learned.model.film
     events = sample_chain(film.rgm.top.B, learned.pi, 8, 32, np.random.default_rng(seed))
     o = generate(film.rgm, events)
-    figure_style()
-    fig = plt.figure(figsize=(9, 8.4))
-    above, below = fig.subfigures(2, 1, height_ratios=[1, 1.9])
+    fig, (above, below) = banded_figure((9, 8.4), [1, 1.9])
     axes = above.subplots(1, 3, width_ratios=[1, 1, 1.7])
     before, after = transition_matrix(piano_model().film.rgm.top.B), transition_matrix(film.rgm.top.B, learned.pi)
     draw_bars(axes[0], before, 'Transitions, one hearing', 'bar', 'next bar', both=True)
@@ -259,9 +256,7 @@ def figure_23(
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
     "Figure 23: the piece is played from another bar on, and predictions lock to it."
     done = accompany(seed)
-    figure_style()
-    fig = plt.figure(figsize=(9, 7.4))
-    above, below = fig.subfigures(2, 1, height_ratios=[2, 1.15])
+    fig, (above, below) = banded_figure((9, 7.4), [2, 1.15])
     axes = above.subplots(3, 1, sharex=True)
     c = wavelets(done.truth, PIANO)
     loudest = float(np.sqrt((c.reshape(-1, 128, c.shape[1]) ** 2).mean(1).max()))

@@ -28,6 +28,7 @@ from .rgm_play import DirichletRGM, infer
 from aif_atari.rgm_video import (
     FilmModel,
     Followed,
+    banded_figure,
     draw_matrix,
     film_structure,
     follow,
@@ -272,9 +273,7 @@ def draw_sound(
     c = wavelets(x, settings)
     o = encode(film.code, c)
     again = decode(film.code, o)
-    figure_style()
-    fig = plt.figure(figsize=(9, 7.6))
-    above, middle, below = fig.subfigures(3, 1, height_ratios=[2, 0.8, 1.4])
+    fig, (above, middle, below) = banded_figure((9, 7.6), [2, 0.8, 1.4])
     first, second = above.subplots(2, 1, sharex=True)
     n = int(seconds * settings.rate)
     loudest = draw_sonogram(first, c[:n], settings, 'The sound')
@@ -423,9 +422,7 @@ def figure_20(
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers
     "Figure 20: two seconds of the song are heard, and the model continues."
     done = complete_song(seed)
-    figure_style()
-    fig = plt.figure(figsize=(9, 7.6))
-    above, below = fig.subfigures(2, 1, height_ratios=[2.2, 1])
+    fig, (above, below) = banded_figure((9, 7.6), [2.2, 1])
     axes = above.subplots(3, 1, sharex=True)
     shown = {'Heard: 16 voxels': done.heard, 'Expected': done.sound, 'The song': done.truth}
     loudest = float(np.sqrt((wavelets(done.truth, SONG)[: 8 * 8192].reshape(-1, 128, 64) ** 2).mean(1).max()))
