@@ -370,9 +370,9 @@ def nearest_sound(
     n: int,  # samples that are wanted
 ) -> np.ndarray:  # (n,)
     "What followed, in a known sound, the voxels that are nearest to what was heard."
-    starts = range(0, len(known), voxel)
-    loop = np.tile(known, -(-len(heard) // len(known)) + 1)
-    nearest = min(starts, key=lambda at: ((loop[at : at + len(heard)] - heard) ** 2).sum())
+    loop = np.resize(known, len(known) + len(heard) - 1)
+    parts = np.lib.stride_tricks.sliding_window_view(loop, len(heard))[::voxel]
+    nearest = voxel * int(((parts**2).sum(1) - 2 * parts @ heard).argmin())
     return known[(nearest + len(heard) + np.arange(n)) % len(known)]
 
 
