@@ -250,7 +250,7 @@ def accompany_numbers(
     errors = {k: {name: float(e[part].mean()) for name, part in parts.items()} for k, e in done.errors.items()}
     return dict(bars_right=float((done.followed.events.argmax(1) == done.bars).mean()), errors=errors)
 
-
+# %% ../nbs/09f_rgm_piano.ipynb #f9a0d033
 def figure_23(
     seed: int = 42,
 ) -> tuple[Figure, dict[str, Any]]:  # the figure; its numbers

@@ -6,7 +6,7 @@
 __all__ = ['SONG', 'SYLLABLES', 'PHRASES', 'wav_bytes', 'check_sound', 'read_wav', 'SoundSettings', 'filters', 'wavelets',
            'wavelet_sound', 'signal_to_noise', 'syllable', 'bird_song', 'SoundModel', 'learn_sound', 'hear', 'sing',
            'song_model', 'draw_sonogram', 'draw_sound', 'figure_18', 'level_states', 'draw_levels', 'figure_19',
-           'Continued', 'part_errors', 'nearest_sound', 'complete_song', 'draw_part_errors', 'figure_20']
+           'part_errors', 'nearest_sound', 'Continued', 'complete_song', 'draw_part_errors', 'figure_20']
 
 # %% ../nbs/09c_rgm_sound.ipynb #c9a0d005
 import io
@@ -344,15 +344,6 @@ def figure_19(
     return fig, dict(voxels=len(o), events=len(set(events)), orbits=len(events) / 8, signal_to_noise_db=ratio)
 
 # %% ../nbs/09c_rgm_sound.ipynb #c9a0d030
-class Continued(NamedTuple):
-    heard: np.ndarray  # (T,) samples of the prompt, then silence
-    truth: np.ndarray  # (T,) the song
-    sound: np.ndarray  # (T,) expected under the beliefs after each voxel
-    errors: dict[str, np.ndarray]  # (E,) of each event, share of the song's root mean square
-    followed: Followed
-    events: np.ndarray  # (E,) the event that each is, by the song
-
-
 def part_errors(
     x: np.ndarray,  # (T,) samples
     truth: np.ndarray,  # (T,)
@@ -374,6 +365,15 @@ def nearest_sound(
     parts = np.lib.stride_tricks.sliding_window_view(loop, len(heard))[::voxel]
     nearest = voxel * int(((parts**2).sum(1) - 2 * parts @ heard).argmin())
     return known[(nearest + len(heard) + np.arange(n)) % len(known)]
+
+# %% ../nbs/09c_rgm_sound.ipynb #c9a0d038
+class Continued(NamedTuple):
+    heard: np.ndarray  # (T,) samples of the prompt, then silence
+    truth: np.ndarray  # (T,) the song
+    sound: np.ndarray  # (T,) expected under the beliefs after each voxel
+    errors: dict[str, np.ndarray]  # (E,) of each event, share of the song's root mean square
+    followed: Followed
+    events: np.ndarray  # (E,) the event that each is, by the song
 
 
 def complete_song(
