@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'RADIUS', 'CHAOS', 'HALF', 'SECOND', 'lorenz_paths', 'pixel_of', 'chaos_film', 'Chaos', 'chaos_model',
-           'figure_13', 'learn_transitions', 'expected_path', 'recognition_numbers', 'figure_14', 'sample_chain',
-           'ball_positions', 'event_positions', 'dwell_times', 'spectrum', 'true_paths', 'path_numbers', 'Dark',
-           'go_dark', 'figure_15', 'chaos_numbers']
+           'figure_13', 'with_transitions', 'learn_transitions', 'expected_path', 'recognition_numbers', 'figure_14',
+           'sample_chain', 'ball_positions', 'event_positions', 'dwell_times', 'spectrum', 'true_paths', 'path_numbers',
+           'Dark', 'go_dark', 'figure_15', 'chaos_numbers']
 
 # %% ../nbs/09d_rgm_chaos.ipynb #88a28072
 from dataclasses import replace
@@ -119,6 +119,22 @@ def figure_13(
     return draw_quantised(chaos.film, chaos.frames[:HALF], 8), film_structure(chaos.film)
 
 # %% ../nbs/09d_rgm_chaos.ipynb #388ca04d
+def with_transitions(
+    film: FilmModel,
+    counts: np.ndarray,  # (S, S) of each event (row) after an event (column), 0 where it does not follow
+    concentration: float,  # of the likelihood
+) -> tuple[FilmModel, np.ndarray]:  # the model with new paths; pi (S, U) their probabilities
+    "The same model with other transitions of events."
+    B = np.full((len(counts), max(1, (counts > 0).sum(0).max())), -1)
+    pi = np.zeros(B.shape)
+    for s, column in enumerate(counts.T):
+        after = np.flatnonzero(column)
+        B[s, : len(after)] = after
+        pi[s, : len(after)] = column[after] / column.sum()
+    rgm = replace(film.rgm, levels=[*film.rgm.levels[:-1], [replace(film.rgm.top, B=B)]])
+    return replace(film, rgm=rgm, model=DirichletRGM(rgm, concentration)), pi
+
+
 def learn_transitions(
     film: FilmModel,
     o: np.ndarray,  # (n, *grid, M) outcomes that it was not learned from
@@ -132,14 +148,7 @@ def learn_transitions(
     known = transition_matrix(film.rgm.top.B) > 0
     counts = known + q[1:].T @ q[:-1]
     counts[counts < least] = 0
-    B = np.full((len(counts), max(1, (counts > 0).sum(0).max())), -1)
-    pi = np.zeros(B.shape)
-    for s, column in enumerate(counts.T):
-        after = np.flatnonzero(column)
-        B[s, : len(after)] = after
-        pi[s, : len(after)] = column[after] / column.sum()
-    rgm = replace(film.rgm, levels=[*film.rgm.levels[:-1], [replace(film.rgm.top, B=B)]])
-    return replace(film, rgm=rgm, model=DirichletRGM(rgm, CHAOS.concentration)), pi, q
+    return *with_transitions(film, counts, CHAOS.concentration), q
 
 
 def expected_path(

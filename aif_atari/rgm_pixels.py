@@ -159,6 +159,7 @@ def fit_pixels(
     K: int = 9,  # bins, an odd number
     most: int = 32,  # singular vectors of a group, at most
     min_variance: float = 0.0,  # of a vector, relative to the mean over all vectors of its group
+    centred: bool = True,  # subtract the mean of the rows; sound has none, and its middle bin then means silence
 ) -> PixelCode:
     "Find the singular vectors of each group and the scale of their variates."
     check(K >= 3 and K % 2, f'K should be an odd number of bins from 3 on, not {K}.')
@@ -168,7 +169,7 @@ def fit_pixels(
     means, vectors, scales = [], [], []
     for g in range(len(groups.members)):
         x = np.concatenate(list(_rows(frames, groups, g, R)))
-        means.append(x.mean(0))
+        means.append(x.mean(0) if centred else np.zeros(x.shape[1]))
         x -= means[-1]
         vectors.append(_singular_vectors(x, most, min_variance))
         scales.append(np.abs(x @ vectors[-1]).max(0))
