@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .checkpoints import open_result
+from .config import Count, Positive
 from .core import check, check_folder
 from .mnist import Digits, load_mnist, logistic_regression, nearest_neighbour
 from .plotting import figure_style
@@ -68,12 +69,12 @@ def information_gain(
 # %% ../nbs/09a1_rgm_digits.ipynb #cbe6233d
 @dataclass
 class DigitLearning:
-    eta: float = 2048.0  # the most that the counts of a likelihood can add up to
-    precision: float = 0.4  # of outcomes, gamma
-    passes: int = 2  # over the images
-    batch: int = 100  # images that are judged by the same counts
+    eta: Positive = 2048.0  # the most that the counts of a likelihood can add up to
+    precision: Positive = 0.4  # of outcomes, gamma
+    passes: Count = 2  # over the images
+    batch: Count = 100  # images that are judged by the same counts
     selection: bool = True  # keep only images that raise the mutual information of classes and exemplars
-    concentration: float = 1 / 16  # count of everything beside what was seen, of structure
+    concentration: Positive = 1 / 16  # count of everything beside what was seen, of structure
 
 # %% ../nbs/09a1_rgm_digits.ipynb #a3a33489
 class LearningCurve(NamedTuple):
