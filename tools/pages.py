@@ -56,7 +56,7 @@ class Chapter:
 
     def __post_init__(self):
         self.cells = read_nb(self.path).cells
-        self.number = re.match(r'(\d+[a-z]?|)', self.path.stem)[0]
+        self.number = re.match(r'(\d+[a-z]?\d?|)', self.path.stem)[0]
         self.name = self.path.name
 
     @property
