@@ -98,6 +98,7 @@ class TransferConfig:
     updates: Count = 4000  # batches of training, rounded up to epochs of 200
     batch_size: Count = 64  # frames in a batch
     lr: NonNegative = 0.0  # peak learning rate; 0: 2e-3, or 5e-4 where training starts from given weights
+    foreground_weight: NonNegative = 10.0  # of pixels that differ from their game's mean, where it starts anew
     width: Size = 32  # channels of the VAE's first convolution, where it starts anew
     latent_dim: Size = 4  # numbers at each of its 8 x 8 places, where it starts anew
     test_games: str = 'atari26'  # the games to measure on
@@ -151,6 +152,7 @@ def cell_run(
     start = dict(pretrained=cfg.pretrained, init_path=cfg.init_path, checkpoint_freq=10**6)
     folder = str(Path(cfg.output_dir) / cell_name(cfg))
     model = VAEConfig() if started else grid_config(width=cfg.width, latent_dim=cfg.latent_dim)
+    model = replace(model, foreground_weight=cfg.foreground_weight)
     return production_vae_config(model, **game, **training, **start, output_dir=folder)
 
 
