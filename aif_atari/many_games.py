@@ -17,13 +17,14 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .checkpoints import open_result, weights_hash
+from .checkpoints import export_weights, open_result, weights_hash
 from .cli import command
 from .collect import games_of
 from .config import BaseSeed, Bounds, Count, Natural, NonNegative, Seed, Size, check_bounds
-from .core import check, peak_memory
+from .core import check, check_folder, peak_memory
 from .data import with_ram
 from .environments import CollectConfig, find_game
 from .episodes import Episodes, to_float, to_uint8
@@ -108,6 +109,8 @@ class TransferConfig:
     fresh_dir: str = 'outputs/fresh_games'  # where the fresh episodes are kept
     output_dir: str = 'outputs/transfer'  # run folders; the same command again goes on where it stopped
     results_dir: str = ''  # where to write the measurements as JSON; nowhere by default
+    export_dir: str = ''  # where to export the weights to, and no training state; nowhere by default
+    export_name: str = ''  # what they are exported as; by default as the result is called
 
 
 def cell_games(
@@ -174,6 +177,8 @@ def run_transfer(
     check_bounds(cfg)
     run, tested = cell_run(cfg), FreshConfig(cfg.test_games, cfg.test_steps, fresh_dir=cfg.fresh_dir)
     game_names(cfg.test_games)
+    if cfg.export_dir:
+        check_folder(cfg.export_dir)
     with open_result(cfg.results_dir, f'{cell_name(cfg)}.json', cfg) as result:
         _, log = train_vae(run)
         peak, vae = peak_memory(), load_vae(Path(run.output_dir) / 'best_model.pt')
@@ -197,6 +202,8 @@ def run_transfer(
             models=models,
         )
         result.write(numbers)
+    if cfg.export_dir:
+        export_weights(Path(run.output_dir) / 'best_model.pt', cfg.export_name or cell_name(cfg), 'VAE', cfg.export_dir)
     print(games_table(models))
     return numbers
 
@@ -295,30 +302,35 @@ def value_of(
     return cell['models']['this VAE'].get(game, {}).get(measure, {}).get('value', np.nan)
 
 
-def plot_matrix(
-    rows: dict[str, list[dict]],  # what was trained on -> cells that differ in the seed alone
-    games: list[str],  # what was measured on
-    measure: str = 'components',
-    scale: float = 100,  # what values are multiplied by
-) -> Figure:
-    "Training game by test game, means over seeds."
-    figure_style()
-    for name, cells in rows.items():
-        seeds = [c['seed'] for c in cells]
-        check(len(set(seeds)) == len(seeds), f'The cells of {name} repeat a seed, so they differ in something else.')
-    table = scale * np.array(
-        [[np.mean([value_of(c, g, measure) for c in cells]) for g in games] for cells in rows.values()]
-    )
-    fig, ax = plt.subplots(figsize=(0.62 * len(games) + 1.6, 0.42 * len(rows) + 1.4))
+def _heat_map(ax: Axes, table: np.ndarray, games: list[str], title: str) -> None:
+    "Numbers on their colours, a column a game."
     ax.imshow(table, cmap='viridis', aspect='auto')
     middle = (np.nanmin(table) + np.nanmax(table)) / 2
     for (i, j), value in np.ndenumerate(table):
         colour = 'white' if value < middle else 'black'
         ax.text(j, i, f'{value:.0f}', ha='center', va='center', color=colour, fontsize=8)
     ax.set_xticks(range(len(games)), games, rotation=45, ha='right', fontsize=8)
-    ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
-    ax.set(xlabel='measured on', ylabel='trained on')
+    ax.set_title(title, fontsize=9)
     ax.grid(False)
+
+
+def plot_matrix(
+    rows: dict[str, list[dict]],  # what was trained on -> cells that differ in the seed alone
+    games: list[str],  # what was measured on
+) -> Figure:
+    "Training game by test game, means over seeds: PSNR, PSNR of moving pixels, and recall."
+    figure_style()
+    for name, cells in rows.items():
+        seeds = [c['seed'] for c in cells]
+        check(len(set(seeds)) == len(seeds), f'The cells of {name} repeat a seed, so they differ in something else.')
+    width, height = 0.36 * len(games) * len(COLUMNS) + 1.6, 0.34 * len(rows) + 1.5
+    fig, axes = plt.subplots(1, len(COLUMNS), figsize=(width, height), sharey=True)
+    for ax, (title, (measure, scale, _)) in zip(axes, COLUMNS.items()):
+        values = [[np.mean([value_of(c, g, measure) for c in cells]) for g in games] for cells in rows.values()]
+        _heat_map(ax, scale * np.array(values), games, title)
+    axes[0].set_yticks(range(len(rows)), list(rows), fontsize=8)
+    axes[0].set(ylabel='trained on')
+    axes[len(COLUMNS) // 2].set(xlabel='measured on')
     return fig
 
 

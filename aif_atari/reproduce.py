@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRESETS', 'FOUNDING', 'STYLE', 'aif_reproduce', 'quick', 'founding_quick', 'full', 'ReproduceConfig', 'run_seed',
            'animation', 'number_rows', 'agent_plays', 'agent_section', 'write_report', 'check_seeds',
-           'reproduce_figure', 'reproduce']
+           'reproduce_figure', 'write_paper', 'reproduce_paper', 'reproduce']
 
 # %% ../nbs/reproduce.ipynb #61af7ff4
 import base64
@@ -38,7 +38,7 @@ from .data import play
 from .environments import CollectConfig, find_game
 from .episodes import Episodes, to_float, to_uint8
 from .eval import EvalVAEConfig, evaluate_vae
-from .paper_figures import FIGURES, make_figure
+from .paper_figures import FIGURES, make_figure, make_figures, ours
 from .play_animation import PlayConfig, play_games
 from .plotting import gif_bytes
 from .renamed import read_result
@@ -77,6 +77,8 @@ class ReproduceConfig:
     seeds: str = '42'  # one run per seed: 42 or 42,43,44
     output_dir: str = ''  # where all goes; by default outputs/ and the preset's name
     figure: Annotated[str, OneOf(('', *FIGURES))] = ''  # make this figure of the paper in place of all else
+    # make all figures of the paper and one page of them in place of all else; a run that was stopped goes on
+    paper: bool = False
     results_dir: str = ''  # also write the numbers to vae_PRESET.json here; nowhere by default
     device: str = 'auto'  # auto, cpu, cuda or mps
 
@@ -291,10 +293,57 @@ def reproduce_figure(cfg) -> dict:
     return numbers
 
 
+def write_paper(
+    path,  # HTML file to write; the figures' pictures lie beside it
+    made: dict,  # as `make_figures` gives it
+):
+    "One self-contained page: each figure, what ours has, and what the paper reports."
+    parts = []
+    for number, figure in made.items():
+        about, picture = FIGURES[number], (Path(path).parent / f'figure_{number}.png').read_bytes()
+        said = [
+            (who, text) for who, text in (('Ours', ours(number, figure['numbers'])), ('Paper', about.paper)) if text
+        ]
+        words = ''.join(f'<p><b>{who}.</b> {html.escape(text)}</p>' for who, text in said)
+        parts.append(f'<h2>Figure {number}</h2>{_picture(picture, "image/png", about.title)}{words}')
+    about = provenance()
+    write_text(
+        path,
+        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>The paper, figure by figure</title><style>{STYLE}</style>
+<h1>The paper, figure by figure</h1>
+<p>Figures of "From pixels to planning: scale-free active inference" (Friston et al. 2024), made by this package.
+Films, recordings and games are not the paper's: a bird, a song and a piano piece by program, and real Atari play.</p>
+{''.join(parts)}
+<p>Made by <code>{html.escape(about['command'])}</code> on {about['date']}.</p></html>""",
+    )
+
+
+def reproduce_paper(cfg) -> dict:
+    "All figures of the paper, from the first of the seeds, and one page of them."
+    check(not cfg.figure, 'Ask for one figure or for all of the paper: --figure or --paper, not both.')
+    check_seeds(cfg.seeds)
+    start, out = time.perf_counter(), check_folder(cfg.output_dir or 'outputs/figures')
+    seed = int(cfg.seeds.split(',')[0])
+    with (
+        open_result(out, 'paper_figures.json', dict(seed=seed), 'paper.html') as here,
+        open_result(cfg.results_dir, 'paper_figures.json', dict(seed=seed)) as shared,
+    ):
+        made = make_figures(out, seed)
+        here.make_room()
+        write_paper(out / 'paper.html', made)
+        for result in (here, shared):
+            result.write(dict(seed=seed, figures=made))
+    print(f'Done in {time.perf_counter() - start:.0f} seconds. Open {out / "paper.html"}')
+    return made
+
+
 def reproduce(cfg):
     "Play, train, evaluate, and let the agent that ships play a game. Ends with one HTML page to open."
     start = time.perf_counter()
     check_bounds(cfg)
+    if cfg.paper:
+        return reproduce_paper(cfg)
     if cfg.figure:
         return reproduce_figure(cfg)
     find_game(cfg.env_name)

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['NATURAL', 'MEASURES', 'game_film', 'game_model', 'figure_16', 'hide_half', 'what_followed', 'follow_half',
-           'hidden_error', 'figure_17', 'game_numbers', 'run_video']
+           'hidden_error', 'figure_17', 'game_numbers', 'run_video', 'film_cost', 'measure_film_cost']
 
 # %% ../nbs/09e_rgm_natural.ipynb #04d4e55b
+import time
+import tracemalloc
 from functools import lru_cache
 from typing import Any
 
@@ -19,12 +21,14 @@ from .core import check, check_folder, one_of
 from .data import play
 from .environments import CollectConfig
 from .rgm_chaos import CHAOS, chaos_numbers
-from .rgm_pixels import decode, encode
+from .plotting import figure_style
+from .rgm_pixels import decode, encode, fit_pixels, pixel_structure, tile_groups
 from aif_atari.rgm_video import (
     BIRD,
     FilmModel,
     FilmSettings,
     Followed,
+    bird_film,
     bird_numbers,
     draw_errors,
     banded_figure,
@@ -178,5 +182,55 @@ def run_video(
     settings = dict(bird=BIRD, chaos=CHAOS, game=NATURAL)[what]._asdict()
     with open_result(check_folder(output_dir), f'rgm_video_{what}.json', dict(what=what, seeds=seeds)) as result:
         out = dict(film=settings, runs=for_each_seed(measure, range(seeds), workers, what))
+        result.write(out)
+    return out
+
+# %% ../nbs/09e_rgm_natural.ipynb #a24e1bfc
+def film_cost(
+    frames: np.ndarray,  # (T, H, W, 3) uint8
+    settings: FilmSettings,
+) -> dict[str, Any]:  # sizes; seconds of one core of each step; megabytes at the peak, without the film itself
+    "What it costs to learn a film."
+    groups = tile_groups(frames.shape[1:3], (settings.tile, settings.tile))
+
+    def learn(tick):
+        code = fit_pixels(frames, groups, settings.R, settings.K, settings.most, settings.min_variance)
+        tick('singular vectors')
+        o = encode(code, frames)
+        tick('encoding')
+        rgm, events = pixel_structure(code, o)
+        tick('structure')
+        return rgm
+
+    seconds, start = {}, time.process_time()
+
+    def tick(step):
+        seconds[step] = time.process_time() - start - sum(seconds.values())
+
+    rgm = learn(tick)
+    tracemalloc.start()
+    learn(lambda step: None)
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    sizes = dict(frames=len(frames), pixels=frames.shape[1] * frames.shape[2], tile=settings.tile)
+    return sizes | dict(seconds=seconds, megabytes=peak, events=len(rgm.top.A))
+
+
+def measure_film_cost(
+    output_dir: str = 'results',  # where to write rgm_video_cost.json
+    most_frames: int = 4096,  # the longest film
+    most_side: int = 512,  # pixels, of the largest film
+) -> dict[str, Any]:  # what is written
+    "What films cost: more frames of 64 x 64 pixels in tiles of 8, and more pixels of 64 frames in tiles of 16."
+    with open_result(
+        check_folder(output_dir), 'rgm_video_cost.json', dict(frames=most_frames, side=most_side)
+    ) as result:
+        of_frames, of_pixels = [], []
+        film = bird_film(most_frames, 64, most_frames)
+        for n in (n for n in (128, 256, 512, 1024, 2048, 4096) if n <= most_frames):
+            of_frames.append(film_cost(film[:n], BIRD._replace(tile=8)))
+        for side in (n for n in (32, 64, 128, 256, 512) if n <= most_side):
+            of_pixels.append(film_cost(bird_film(64, side, 64), BIRD._replace(tile=16)))
+        out = dict(frames=of_frames, pixels=of_pixels)
         result.write(out)
     return out

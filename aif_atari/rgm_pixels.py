@@ -88,7 +88,8 @@ def _singular_vectors(
     variance, vectors = variance[::-1], vectors[:, ::-1]
     enough = variance > max(min_variance * variance.clip(0).mean(), 1e-13 * variance[0], 1e-20)
     m = min(int(enough.sum()), most)
-    return vectors[:, :m] if n > D else x.T @ vectors[:, :m] / np.sqrt(variance[:m])
+    kept = vectors[:, :m].copy()  # a view would keep all of them
+    return kept if n > D else x.T @ kept / np.sqrt(variance[:m])
 
 
 @dataclass

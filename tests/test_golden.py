@@ -58,3 +58,20 @@ def test_mctx_visits_are_those_of_the_golden_file(tmp_path):
         json.loads(f.read_text(encoding='utf-8')) for f in (ROOT / 'results/mctx.json', tmp_path / 'mctx.json')
     )
     assert anew['problems'] == stored['problems']
+
+
+@pytest.mark.slow
+def test_pymdp_infers_the_states_of_the_golden_file(tmp_path):
+    pytest.importorskip('pymdp')
+    from aif_atari.rgm import TOYS, learn_structure, select_play
+    from aif_atari.rgm_pymdp import save_pymdp
+
+    model, anew = tmp_path / 'pong.npz', tmp_path / 'pymdp_pong.json'
+    save_pymdp(learn_structure(select_play(TOYS['pong'], 256, seed=1).o, K=5)[0], model)
+    subprocess.run([sys.executable, ROOT / 'tools/pymdp_states.py', model, anew], check=True, timeout=600)
+    stored, anew = (
+        json.loads(f.read_text(encoding='utf-8'))['levels'] for f in (ROOT / 'results/pymdp_pong.json', anew)
+    )
+    for a, b in zip(sum(stored, []), sum(anew, []), strict=True):
+        for k in a:
+            np.testing.assert_allclose(a[k], b[k], atol=1e-6)

@@ -1,8 +1,8 @@
 """What nbdev and the renderer leave out of the site.
 
 `_quarto.yml` names this as `pre-render`, so Quarto and smalldocs run it among the processed notebooks. A chapter gets
-its exported code back, a line that says what it needs and how to open it, and a text for each figure. The gallery and
-the index of symbols are filled in.
+its exported code back, a line that says what it needs and how to open it, and a text for each figure. The gallery,
+the page of the paper's figures and the index of symbols are filled in.
 """
 
 import ast
@@ -21,6 +21,8 @@ from execnb.nbio import mk_cell, read_nb, write_nb
 from nbdev.config import get_config
 from nbdev.doclinks import _nbpath2html
 from PIL import Image
+
+from aif_atari.paper_figures import FIGURES, ours
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -274,14 +276,15 @@ def thumbnail(
     return image.size
 
 
-def card(chapter, cell):
+def card(chapter, cell, width=400):
     "The thumbnail of a captioned figure, which leads to the cell that draws it; nothing for other cells."
     d = directives(cell)
     png = [o['data']['image/png'] for o in cell.get('outputs', []) if 'image/png' in o.get('data', {})]
     if 'fig-cap' not in d or not png:
         return ''
-    file = f"thumbnails/{chapter.path.stem}-{d['label']}.webp"
-    width, height = thumbnail(''.join(png[0]), Path(file))
+    wide = '' if width == 400 else f'-{width}'
+    file = f"thumbnails/{chapter.path.stem}-{d['label']}{wide}.webp"
+    width, height = thumbnail(''.join(png[0]), Path(file), width)
     seen = escape(opening(d['fig-cap']))
     image = f'<img src="{file}" width="{width}" height="{height}" loading="lazy" alt="{seen}">'
     beside = f'<span class="beside">beside {escape(d["beside"])}</span>' if 'beside' in d else ''
@@ -296,6 +299,30 @@ def gallery(book):
         cards = '\n'.join(filter(None, (card(chapter, cell) for cell in chapter.cells)))
         if cards:
             parts.append(f'## {chapter.text}\n\n```{{=html}}\n<div class="gallery">\n{cards}\n</div>\n```')
+    return '\n\n'.join(parts)
+
+
+def of_the_paper(book):
+    "The cells that draw the paper's figures, with their chapters, by the figure's number."
+    found = {}
+    for chapter in book:
+        for cell in chapter.cells:
+            beside = re.fullmatch(r'Friston et al. 2024, figure (\d+)', directives(cell).get('beside', ''))
+            if beside:
+                found[beside[1]] = chapter, cell
+    return found
+
+
+def paper(book):
+    "The figures of the paper in their order: thumbnail, what ours has, and what the paper reports."
+    cells, parts = of_the_paper(book), []
+    made = json.loads((ROOT / 'results' / 'paper_figures.json').read_text(encoding='utf-8'))['figures']
+    for number, figure in FIGURES.items():
+        chapter, cell = cells[number]
+        rows = [('Ours', ours(number, made[number]['numbers'])), ('Paper', figure.paper)]
+        words = '\n\n'.join(f'**{who}.** {text}' for who, text in rows if text)
+        picture = f'```{{=html}}\n<div class="gallery one">\n{card(chapter, cell, 1000)}\n</div>\n```'
+        parts.append(f'## Figure {number}: {figure.title}\n\n{picture}\n\n{words}')
     return '\n\n'.join(parts)
 
 
@@ -385,7 +412,7 @@ def main():
         if '.chapter-bar' not in nb.cells[1].source:  # else it was done before
             enrich(nb, chapter_of(path, book), book)
             write_nb(nb, path)
-    for name, fill in dict(gallery=gallery, api=symbols).items():
+    for name, fill in dict(gallery=gallery, paper=paper, api=symbols).items():
         page = Path(f'{name}.qmd')
         page.write_text(page.read_text(encoding='utf-8').replace(f'<!-- {name} -->', fill(book)), encoding='utf-8')
 
