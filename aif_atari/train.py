@@ -416,7 +416,7 @@ def load_vae(
 
 
 def load_pretrained(
-    name: str,  # breakout, pong or pong_fine
+    name: str,  # breakout, pong, pong_fine or atari26
     device: str = 'cpu',
 ) -> VAE:
     "A trained VAE that ships with the package, in evaluation mode."
