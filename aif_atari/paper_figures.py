@@ -34,8 +34,8 @@ EVENTS = '{events} events on {levels} levels'
 
 # %% ../nbs/paper_figures.ipynb #0314bb35
 FIGURES = {
-    '1': PaperFigure('rgm_schematics', 'Schematic: the generative model, and the updates of its beliefs'),
-    '2': PaperFigure('rgm_schematics', 'Schematic: a hierarchy of states and paths'),
+    '1': PaperFigure('rgm_schematics', 'Schematic: the generative model, its distributions and expected free energy'),
+    '2': PaperFigure('rgm_schematics', 'Schematic: belief updates as messages on the factor graph'),
     '3': PaperFigure('rgm_schematics', 'Schematic: groups of locations and pairs of steps, level by level'),
     '4': PaperFigure(
         'rgm_images',
@@ -159,7 +159,7 @@ FIGURES = {
         'power, copying the last beat {errors[copying the last beat][others]:.0%}.',
         'Predictions lock to the music when it is played.',
     ),
-    '24': PaperFigure('rgm_schematics', 'Schematic: planning and acting with a model of a game'),
+    '24': PaperFigure('rgm_schematics', 'Schematic: active inference beside reward learning, planning and action'),
     '25': PaperFigure(
         'rgm_figures',
         'Selected frames of Pong and their orbits',

@@ -92,7 +92,7 @@ MISTAKES = {
     'aif_train_vae --device gpu9': "no device 'gpu9'|cpu",
     'aif_speed --seconds 0': 'seconds must be above 0, not 0.0',
     'aif_reproduce --preset quik': "preset must be quick, founding_quick or full, not 'quik'",
-    'aif_reproduce --figure 29': "figure must be empty, 4, 5|25, 26, 27 or 28, not '29'",
+    'aif_reproduce --figure 29': "figure must be empty, 1, 2|25, 26, 27 or 28, not '29'",
     'aif_rgm --what cots': "what must be|cost|not 'cots'",
     'aif_train_transition --prioritized_fraction 1': 'prioritized_fraction must be at least 0 and below 1, not 1.0',
     'aif_reproduce --seeds 1;2': 'seeds should look like 42 or 42,43',

@@ -44,6 +44,7 @@ WORK = [  # what begins the work of a command
     'aif_atari.many_runs.start_run',
     'aif_atari.reproduce.for_each_seed',
     'aif_atari.reproduce.make_figure',
+    'aif_atari.reproduce.make_figures',
     'aif_atari.rgm_atari.toy_play',
     'aif_atari.share_weights.write_folder',
     'aif_atari.rgm_atari.grown',
