@@ -154,8 +154,8 @@ def cell_run(
     training['epochs'] = -(-cfg.updates // training['epoch_steps'])
     start = dict(pretrained=cfg.pretrained, init_path=cfg.init_path, checkpoint_freq=10**6)
     folder = str(Path(cfg.output_dir) / cell_name(cfg))
-    model = VAEConfig() if started else grid_config(width=cfg.width, latent_dim=cfg.latent_dim)
-    model = replace(model, foreground_weight=cfg.foreground_weight)
+    new = dict(width=cfg.width, latent_dim=cfg.latent_dim, foreground_weight=cfg.foreground_weight)
+    model = VAEConfig() if started else grid_config(**new)
     return production_vae_config(model, **game, **training, **start, output_dir=folder)
 
 
