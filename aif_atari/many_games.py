@@ -327,7 +327,7 @@ def plot_matrix(
     fig, axes = plt.subplots(1, len(COLUMNS), figsize=(width, height), sharey=True)
     for ax, (title, (measure, scale, _)) in zip(axes, COLUMNS.items()):
         values = [[np.mean([value_of(c, g, measure) for c in cells]) for g in games] for cells in rows.values()]
-        _heat_map(ax, scale * np.array(values), games, title)
+        _heat_map(ax, scale * np.array(values), games, title.replace('moving', 'PSNR of moving pixels, dB'))
     axes[0].set_yticks(range(len(rows)), list(rows), fontsize=8)
     axes[0].set(ylabel='trained on')
     axes[len(COLUMNS) // 2].set(xlabel='measured on')
