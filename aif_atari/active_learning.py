@@ -22,6 +22,7 @@ import torch
 from aif_atari.agent import (
     HABIT_NETWORKS,
     Agent,
+    HeldActions,
     TrainAgentConfig,
     agent_file,
     load_agent,
@@ -70,12 +71,14 @@ def play_steps(
     enough: int,  # agent steps after which no further game is started
     limit: int,  # agent steps that are never exceeded
     policy: MCTSAgent | None = None,  # chooses the actions; random actions by default
+    held_share: float = 0.0,  # of its decisions, share after which the action is held
 ) -> Play:
     "Play until `enough` steps are made. Games that still run at the `limit` are cut there."
     recorder = VisitRecorder(policy) if policy else None
     if policy:
         policy.fresh = None
-    eps = play(game, recorder, enough=enough, limit=limit)
+    chosen = HeldActions(recorder, held_share, game.seed) if recorder else None
+    eps = play(game, chosen, enough=enough, limit=limit)
     return Play(eps, recorder.visits(eps)) if recorder else unsearched(eps)
 
 # %% ../nbs/05d_active_learning.ipynb #815765a6
@@ -235,7 +238,7 @@ def play_round(
             reserved_steps = schedule.measure_steps + settle_steps(cfg.collect) if measuring else 0
             game = replace(cfg.collect, seed=100_000 * cfg.seed + 1000 * k)
             enough = schedule.round_steps if k else schedule.first_steps
-            new = play_steps(game, enough, limit - reserved_steps, policy)
+            new = play_steps(game, enough, limit - reserved_steps, policy, schedule.held_share)
         if k or not cfg.episodes_file:  # whose copy lies there
             new.eps.save(folder / 'episodes.npz')
         buffer = io.BytesIO()
