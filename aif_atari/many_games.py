@@ -352,7 +352,9 @@ def plot_few_shot(
     aim = 95 * float(np.mean([value_of(c, game) for c in own]))
     ax.axhline(aim, color='0.5', lw=1, ls='--')
     ax.annotate('95 % of its own VAE', (0.02, aim), xycoords=('axes fraction', 'data'), fontsize=8, va='bottom')
-    ax.set(xscale='log', xlabel=f'frames of {game} (all: the steps played)', ylabel='recall of moving components, %')
+    ax.set(xscale='log', xlabel=f'frames of {game}', ylabel='recall of moving components, %')
+    ax.minorticks_off()
+    ax.set_xticks(frames, [f'{n:,}' for n in frames])
     ax.legend(fontsize=8)
     return fig
 
