@@ -1,5 +1,7 @@
 """The installed commands, as a user meets them: help, mistakes, full disks, kills and Ctrl-C."""
 
+import argparse
+import inspect
 import json
 import os
 import pickle
@@ -412,12 +414,12 @@ def test_what_a_killed_process_left_half_written_is_removed(trained, tmp_path):
 @pytest.mark.parametrize(
     'line, code',
     [
-        ('aif_train_agent --help', int(sys.version_info < (3, 11))),
+        ('aif_train_agent --help', int('OSError' not in inspect.getsource(argparse.ArgumentParser._print_message))),
         ('aif_collect --num_episodes 1 --max_steps 5 --output_file e.npz', 1),
     ],
 )
 def test_a_reader_that_leaves_is_no_error(line, code, tmp_path):
-    "Nobody reads the output. argparse lets help pass, since Python 3.11; a run ends at the first line that it prints."
+    "Nobody reads the output. Newer versions of argparse let help pass; a run ends at the first line that it prints."
     reading, writing = os.pipe()
     os.close(reading)
     name, *args = line.split()
