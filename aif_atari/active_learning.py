@@ -89,10 +89,11 @@ def train_vae_round(
     epochs: int,  # passes over the frames
     before: VAE | None = None,  # whose weights to start from
 ) -> VAE:
-    "Train the VAE on the frames of the last round and an equal number of earlier frames."
-    eps = rounds[-1]
+    "Train the VAE on the frames since it was trained last and an equal number of earlier frames."
+    latest = min(cfg.schedule.vae_every, max(1, len(rounds) - 1))
+    eps = concat_episodes(rounds[-latest:])
     if len(rounds) > 1:
-        earlier = sample_episodes(concat_episodes(rounds[:-1]), eps.num_frames, cfg.seed)
+        earlier = sample_episodes(concat_episodes(rounds[:-latest]), eps.num_frames, cfg.seed)
         eps = concat_episodes([earlier, eps])
     run = production_vae_config(cfg.vae, epochs=epochs, seed=cfg.seed, output_dir=str(folder / 'vae'))
     run.train.lr = 2e-3 if before is None else 5e-4
@@ -127,18 +128,19 @@ def transition_run(
     cfg: TrainAgentConfig,
     num_actions: int,  # A
     epochs: int,
-    lr: float,  # peak learning rate
+    first: bool,  # whether the model is new, and not the one of the round before
     folder: Path,  # of the round
 ) -> TrainTransitionConfig:
     "The settings that train the transition model in a round."
     schedule = cfg.schedule
-    own = dict(env_name=cfg.collect.env_name, seed=cfg.seed, epochs=epochs, lr=lr)
+    curriculum = first or schedule.curriculum_later
+    own = dict(env_name=cfg.collect.env_name, seed=cfg.seed, epochs=epochs, lr=3e-3 if first else 1e-3)
     settings = own | dict(
         batch_size=schedule.transition_batch_size,
         steps=schedule.transition_steps,
         length=schedule.transition_horizon + cfg.transition.warmup_frames,
-        curriculum_short_epochs=max(1, epochs // 2),
-        curriculum_grow_epochs=max(1, epochs // 4),
+        curriculum_short_epochs=max(1, epochs // 2) if curriculum else 0,
+        curriculum_grow_epochs=max(1, epochs // 4) if curriculum else 1,
         prioritized_fraction=schedule.prioritized_fraction,
         output_dir=str(folder / 'transition'),
     )
@@ -156,7 +158,7 @@ def train_transition_round(
 ) -> TransitionModel:
     "Train the transition model on the beliefs about all frames."
     device = find_device(cfg.device)
-    run = transition_run(cfg, beliefs.num_actions, epochs, 1e-3 if before else 3e-3, folder)
+    run = transition_run(cfg, beliefs.num_actions, epochs, before is None, folder)
     check_folder(run.output_dir)
     train, val = (beliefs.subset(ids) for ids in split_rounds(rounds, run.train.val_split, cfg.seed))
     torch.manual_seed(cfg.seed)
@@ -295,7 +297,7 @@ def train_models(
         vae, model = initial.vae, initial.model
         vae_epochs = schedule.vae_epochs if vae is None else 0
         model_epochs = schedule.transition_epochs if model is None else 0
-    if initial.keeps_vae:
+    if initial.keeps_vae or (len(rounds) - 1) % schedule.vae_every:
         vae_epochs = 0
     if agent is None:
         sides = (rounds[0].subset(ids) for ids in split_rounds(rounds, TrainConfig().val_split, cfg.seed))

@@ -67,10 +67,12 @@ class RoundConfig:
     vae_epochs: Count = 15  # passes of the VAE over the first round's frames
     # and, in each later round, over its frames and as many earlier ones; 0 keeps the VAE as it is
     vae_epochs_later: Natural = 1
+    vae_every: Count = 1  # rounds from one of these trainings of the VAE to the next
     transition_epochs: Count = 10  # epochs of the transition model in the first round
     transition_epochs_later: Natural = 2  # and in each later round; 0 keeps the model as it is
     transition_epochs_last: Natural = 0  # and after the last round, on all rounds alike
     transition_steps: Count = 400  # batches an epoch
+    curriculum_later: bool = False  # begin with short windows in later rounds too, as version 0.3 did
     transition_horizon: Count = 15  # imagined steps in each training window
     transition_batch_size: Count = 16  # windows in a batch
     prioritized_fraction: Share = 0.0  # share of each batch that is sampled by the model's error
