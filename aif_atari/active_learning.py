@@ -128,19 +128,18 @@ def transition_run(
     cfg: TrainAgentConfig,
     num_actions: int,  # A
     epochs: int,
-    first: bool,  # whether the model is new, and not the one of the round before
+    lr: float,  # peak learning rate
     folder: Path,  # of the round
 ) -> TrainTransitionConfig:
     "The settings that train the transition model in a round."
     schedule = cfg.schedule
-    curriculum = first or schedule.curriculum_later
-    own = dict(env_name=cfg.collect.env_name, seed=cfg.seed, epochs=epochs, lr=3e-3 if first else 1e-3)
+    own = dict(env_name=cfg.collect.env_name, seed=cfg.seed, epochs=epochs, lr=lr)
     settings = own | dict(
         batch_size=schedule.transition_batch_size,
         steps=schedule.transition_steps,
         length=schedule.transition_horizon + cfg.transition.warmup_frames,
-        curriculum_short_epochs=max(1, epochs // 2) if curriculum else 0,
-        curriculum_grow_epochs=max(1, epochs // 4) if curriculum else 1,
+        curriculum_short_epochs=max(1, epochs // 2),
+        curriculum_grow_epochs=max(1, epochs // 4),
         prioritized_fraction=schedule.prioritized_fraction,
         output_dir=str(folder / 'transition'),
     )
@@ -158,7 +157,7 @@ def train_transition_round(
 ) -> TransitionModel:
     "Train the transition model on the beliefs about all frames."
     device = find_device(cfg.device)
-    run = transition_run(cfg, beliefs.num_actions, epochs, before is None, folder)
+    run = transition_run(cfg, beliefs.num_actions, epochs, 1e-3 if before else 3e-3, folder)
     check_folder(run.output_dir)
     train, val = (beliefs.subset(ids) for ids in split_rounds(rounds, run.train.val_split, cfg.seed))
     torch.manual_seed(cfg.seed)

@@ -72,7 +72,6 @@ class RoundConfig:
     transition_epochs_later: Natural = 2  # and in each later round; 0 keeps the model as it is
     transition_epochs_last: Natural = 0  # and after the last round, on all rounds alike
     transition_steps: Count = 400  # batches an epoch
-    curriculum_later: bool = False  # begin with short windows in later rounds too, as version 0.3 did
     transition_horizon: Count = 15  # imagined steps in each training window
     transition_batch_size: Count = 16  # windows in a batch
     prioritized_fraction: Share = 0.0  # share of each batch that is sampled by the model's error

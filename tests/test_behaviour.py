@@ -87,14 +87,7 @@ def of_agent_training(folder, **changes):
     sizes = dict(
         rounds=2, first_steps=300, round_steps=100, total_timesteps=3000, max_steps=60, num_envs=4, num_simulations=3
     )
-    epochs = dict(
-        vae_epochs=1,
-        vae_epochs_later=1,
-        transition_epochs=2,
-        transition_epochs_later=2,
-        transition_steps=3,
-        curriculum_later=True,
-    )
+    epochs = dict(vae_epochs=1, vae_epochs_later=1, transition_epochs=2, transition_epochs_later=2, transition_steps=3)
     habit = dict(updates_first=4, updates_later=4, updates_last=5, num_rollouts=4, horizon=3)
     train_and_report(make_config(TrainAgentConfig, sizes | epochs | habit | changes, output_dir=folder))
     out = {}
