@@ -138,7 +138,7 @@ def transition_run(
         batch_size=schedule.transition_batch_size,
         steps=schedule.transition_steps,
         length=schedule.transition_horizon + cfg.transition.warmup_frames,
-        curriculum_short_epochs=max(1, epochs // 2),
+        curriculum_short_epochs=max(1, int(schedule.short_share * epochs)),
         curriculum_grow_epochs=max(1, epochs // 4),
         prioritized_fraction=schedule.prioritized_fraction,
         output_dir=str(folder / 'transition'),

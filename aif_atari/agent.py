@@ -73,6 +73,8 @@ class RoundConfig:
     transition_epochs_last: Natural = 0  # and after the last round, on all rounds alike
     transition_steps: Count = 400  # batches an epoch
     transition_horizon: Count = 15  # imagined steps in each training window
+    # share of a round's epochs whose windows have three imagined steps; in the others they grow to the horizon
+    short_share: Share = 0.5
     transition_batch_size: Count = 16  # windows in a batch
     prioritized_fraction: Share = 0.0  # share of each batch that is sampled by the model's error
     # of the decisions of own play, share after which the action is held for 3 to 10 steps; deep search imagines that
