@@ -19,6 +19,7 @@ UNREACHABLE = {
     ('aif_reproduce', '--pretrained'): 'it names the model itself',
     ('aif_reproduce', '--frame_size'): 'its presets play as they train',
     ('aif_reproduce', '--seed'): 'it refuses the seed of the fresh games before',
+    ('aif_train_hierarchy', '--model_path'): 'the shipped transition model, whose VAE it asks for, names one VAE',
 }
 
 
