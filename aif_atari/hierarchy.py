@@ -43,9 +43,9 @@ class HierarchyConfig:
     state_sizes: str = ''  # numbers in the states of the slow levels, such as 256,64; by default those of the latent
     hidden: Size = 512  # units of each hidden layer
     linear: bool = False  # linear maps only, for tests
-    latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places
-    latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side; 0 for a vector
-    num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A
+    latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places; filled in by the command
+    latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side, 0 for a vector; filled in
+    num_actions: Annotated[int, Bounds(1, 1000)] = 4  # A; filled in by the command
     outcome_weight: NonNegative = 10.0  # of the outcomes' surprise in the loss; the squared error has weight 1
     consistency_weight: NonNegative = 0.0125  # of the distance of predicted from encoded states, for each number of z
     reconstruction_weight: NonNegative = 0.3  # of the error without a jump; the error after each jump has weight 1
@@ -280,7 +280,7 @@ class Hierarchy(HierarchyStates):
 
     def surprise(
         self,
-        batch: dict,  # as `BeliefData` gives it; windows of more than one of the longest ticks
+        batch: dict,  # o (B, T, Z), a (B, T-1) int64, outcomes (B, T-1, 2); T more than one of the longest ticks
     ) -> dict:  # `F` (minimised); of each level `error` in squared spreads, `outcome` in nats, `apart`
         "The loss and its terms."
         longest = self.ticks[-1]

@@ -58,12 +58,14 @@ class TrainHierarchyConfig:
     vae_path: str = ''  # or the checkpoint of one
     vae_sha256: str = ''  # of its weights; filled in by the command
     episodes_file: str = ''  # play to train on, as aif_collect stores it; by default random play
-    steps: Annotated[int, Bounds(1000)] = 30_000  # agent steps of random play, a tenth of the episodes held out
+    steps: Annotated[int, Bounds(1000)] = (
+        30_000  # agent steps of random play, a tenth held out; unused with episodes_file
+    )
     hierarchy: HierarchyConfig = part(HierarchyConfig)  # the model
-    updates: Count = 1000  # batches of training, in epochs of about 100
-    batch_size: Count = 32  # windows in a batch
+    updates: Count = 1000  # batches of the hierarchy, in epochs of about 100; the step model gets the multiply-adds
+    batch_size: Count = 32  # of the hierarchy: windows in a batch
     horizon: Annotated[int, Bounds(4, 1024)] = 64  # steps that a window predicts, a multiple of the longest tick
-    lr: Positive = 2e-3  # peak learning rate
+    lr: Positive = 2e-3  # of the hierarchy: peak learning rate
     seed: Seed = 0  # of play and training
     test_steps: Annotated[int, Bounds(800)] = 4000  # agent steps of the fresh play
     num_windows: Count = 400  # of the fresh play, at most
