@@ -58,9 +58,8 @@ class TrainHierarchyConfig:
     vae_path: str = ''  # or the checkpoint of one
     vae_sha256: str = ''  # of its weights; filled in by the command
     episodes_file: str = ''  # play to train on, as aif_collect stores it; by default random play
-    steps: Annotated[int, Bounds(1000)] = (
-        30_000  # agent steps of random play, a tenth held out; unused with episodes_file
-    )
+    # agent steps of random play, a tenth held out; unused with episodes_file
+    steps: Annotated[int, Bounds(1000)] = 30_000
     hierarchy: HierarchyConfig = part(HierarchyConfig)  # the model
     updates: Count = 1000  # batches of the hierarchy, in epochs of about 100; the step model gets the multiply-adds
     batch_size: Count = 32  # of the hierarchy: windows in a batch
