@@ -3,6 +3,7 @@
 `--slow` and `--gpu` add the cells and tests with those flags.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -32,7 +33,16 @@ def pytest_configure(config):
         config.addinivalue_line('markers', f'{flag}: {why}; runs with --{flag} only')
 
 
+def seconds_of_notebooks():
+    "How long each notebook takes, by name, where that was measured."
+    file = ROOT / 'results' / 'chapters.json'
+    return json.loads(file.read_text(encoding='utf-8'))['seconds'] if file.exists() else {}
+
+
 def pytest_collection_modifyitems(config, items):
+    # the short notebooks come last, so that the processes end together
+    seconds = seconds_of_notebooks()
+    items.sort(key=lambda item: (item.path.suffix == '.ipynb', -seconds.get(item.path.stem, 1e9)))
     for item in items:
         for flag, why in FLAGS.items():
             if item.get_closest_marker(flag) and not config.getoption(flag):

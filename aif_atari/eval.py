@@ -62,13 +62,13 @@ def summarise(
     "Means over frames, with bootstrap intervals over episodes."
     rows = np.stack([np.append(errors[episodes == e].sum(0), (episodes == e).sum()) for e in np.unique(episodes)])
     stats = dict(
-        psnr=lambda x, axis: -10 * np.log10(x[:, 0].sum() / x[:, 4].sum() + 1e-12),
-        within_tolerance=lambda x, axis: x[:, 1].sum() / x[:, 4].sum(),
-        psnr_moving=lambda x, axis: -10 * np.log10(x[:, 2].sum() / max(1, x[:, 3].sum()) + 1e-12),
+        psnr=lambda x, axis: -10 * np.log10(x[..., 0].sum(axis) / x[..., 4].sum(axis) + 1e-12),
+        within_tolerance=lambda x, axis: x[..., 1].sum(axis) / x[..., 4].sum(axis),
+        psnr_moving=lambda x, axis: -10 * np.log10(x[..., 2].sum(axis) / np.maximum(1, x[..., 3].sum(axis)) + 1e-12),
     )
     out = dict(mse=rows[:, 0].sum() / rows[:, 4].sum())
     for k, f in stats.items():
-        out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f)}
+        out |= {k: float(f(rows, 0)), f'{k}_interval': bootstrap(rows, f, at_once=True)}
     return out
 
 # %% ../nbs/03_eval.ipynb #42b08a43

@@ -129,6 +129,12 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 class GaussianLatent:
     "N(mu, exp(lv)) for each number of z; prior N(0, 1)."
 
+    def __init__(
+        self,
+        places: int = 1,  # of a grid; the latent holds its first channel at all places, then the next
+    ):
+        self.places = places
+
     def read(
         self,
         a: torch.Tensor,  # (B, Z) first half of the encoder's output
@@ -168,23 +174,29 @@ class CategoricalLatent(GaussianLatent):
 
     classes = 16
 
-    def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (-1, self.classes))
+    def probabilities(self, lv):
+        "(..., Z) log-probabilities as probabilities (..., variables, places, classes)."
+        return lv.unflatten(-1, (-1, self.classes, self.places)).exp().transpose(-1, -2)
+
+    def one_hot(self, k):
+        "Classes (..., variables, places) as the numbers of a latent (..., Z)."
+        return F.one_hot(k, self.classes).transpose(-1, -2).flatten(-3).float()
 
     def read(self, a, b):
-        lv = F.log_softmax(self._split(a), -1)
-        return F.one_hot(lv.argmax(-1), self.classes).to(lv).flatten(-2), lv.flatten(-2)
+        logits = a.unflatten(-1, (-1, self.classes, self.places))
+        return self.one_hot(logits.argmax(-2)), logits.log_softmax(-2).flatten(-3)
 
     def sample(self, mu, lv):
-        p = self._split(lv).exp()
-        return (OneHotCategorical(probs=p.detach()).sample() + p - p.detach()).flatten(-2)
+        p = self.probabilities(lv)
+        drawn = OneHotCategorical(probs=p.detach()).sample() + p - p.detach()
+        return drawn.transpose(-1, -2).flatten(-3)
 
     def kl(self, mu, lv):
         return lv.exp() * (lv + math.log(self.classes))
 
     def prior(self, n, dim, generator=None):
-        k = torch.randint(self.classes, (n, dim // self.classes), generator=generator)
-        return F.one_hot(k, self.classes).flatten(-2).float()
+        variables = dim // (self.classes * self.places)
+        return self.one_hot(torch.randint(self.classes, (n, variables, self.places), generator=generator))
 
 
 LATENTS: dict[str, type[GaussianLatent]] = {'gaussian': GaussianLatent, 'categorical': CategoricalLatent}

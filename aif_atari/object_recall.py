@@ -167,10 +167,10 @@ def component_recall(
 
 # %% ../nbs/03a_object_recall.ipynb #dd8fd0cf
 def _ratio(
-    pairs: np.ndarray,  # (n, 2)
-    axis: int,  # as `bootstrap` passes it
+    pairs: np.ndarray,  # (..., n, 2)
+    axis: int,  # of the rows
 ) -> np.ndarray:
-    return pairs[:, 0].sum() / max(pairs[:, 1].sum(), 1e-9)
+    return pairs[..., 0].sum(axis) / np.maximum(pairs[..., 1].sum(axis), 1e-9)
 
 
 def ratio_of(
@@ -178,7 +178,9 @@ def ratio_of(
 ) -> dict[str, Any]:  # value, interval, n
     "Sum of the first column over sum of the second, with its interval over rows."
     pairs = np.array(pairs, float)
-    return dict(value=float(_ratio(pairs, 0)), interval=bootstrap(pairs, _ratio), n=int(pairs[:, 1].sum()))
+    return dict(
+        value=float(_ratio(pairs, 0)), interval=bootstrap(pairs, _ratio, at_once=True), n=int(pairs[:, 1].sum())
+    )
 
 # %% ../nbs/03a_object_recall.ipynb #bfa4cedd
 Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -91,10 +91,10 @@ def cross_predict(
 
 
 def _explained(
-    rows: np.ndarray,  # (n, 2) squared error and squared deviation from the mean, one row an episode
-    axis: int,  # as `bootstrap` passes it
+    rows: np.ndarray,  # (..., n, 2) squared error and squared deviation from the mean, one row an episode
+    axis: int,  # of the rows
 ) -> np.ndarray:
-    return 1 - rows[:, 0].sum() / max(rows[:, 1].sum(), 1e-9)
+    return 1 - rows[..., 0].sum(axis) / np.maximum(rows[..., 1].sum(axis), 1e-9)
 
 
 def r2_of(
@@ -107,7 +107,7 @@ def r2_of(
     y, p, episodes = y[ok], p[ok], episodes[ok]
     error, deviation = (y - p) ** 2, (y - y.mean()) ** 2
     rows = np.array([[x[episodes == e].sum() for x in (error, deviation)] for e in np.unique(episodes)])
-    return dict(value=float(_explained(rows, 0)), interval=bootstrap(rows, _explained))
+    return dict(value=float(_explained(rows, 0)), interval=bootstrap(rows, _explained, at_once=True))
 
 # %% ../nbs/probes.ipynb #d502c0a7
 def _probed_bytes(

@@ -214,6 +214,7 @@ class Accompanied(NamedTuple):
     jump: int  # beat at which the music goes on after the last bar
 
 
+@lru_cache(1)
 def accompany(
     seed: int,  # of the first bar, of what follows the last, and of the noise
     noise: float = 0.1,  # power of white noise, relative to the music's

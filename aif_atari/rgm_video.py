@@ -225,7 +225,9 @@ def draw_quantised(
     o = encode(film.code, frames)
     fig, (above, below) = banded_figure((9, 5.6), [1, 1.25])
     shown = np.arange(8) * every
-    rows = {'film': frames[shown], 'from\noutcomes': decode(film.code, o)[shown]}
+    voxel, frame = np.divmod(shown, film.code.R)
+    decoded = decode(film.code, o[voxel]).reshape(len(shown), -1, *frames.shape[1:])
+    rows = {'film': frames[shown], 'from\noutcomes': decoded[np.arange(len(shown)), frame]}
     draw_strips(above.subplots(), rows, [f't = {t}' for t in shown])
     axes = below.subplots(1, 4, width_ratios=[1.4, 1, 1, 1])
     draw_matrix(axes[0], o[:, film.code.present].T, 'Outcomes', 'voxel', 'tile, vector')

@@ -278,15 +278,17 @@ def decision_seconds(
     return float(np.median(spent))
 
 
-def measure_waits() -> dict[str, float]:  # seconds of computing
+def measure_waits(
+    rounds: int = 3,  # the fastest of each counts
+) -> dict[str, float]:  # seconds of computing
     "What importing, help and a decision take."
     help_of_one = (
         'from aif_atari.cli import launch\ntry: launch(["aif_train_agent", "--help"])\nexcept SystemExit: pass'
     )
     return dict(
-        torch=computing_seconds('import torch'),
-        agent=computing_seconds('import aif_atari.agent'),
-        help=computing_seconds(help_of_one),
+        torch=computing_seconds('import torch', rounds),
+        agent=computing_seconds('import aif_atari.agent', rounds),
+        help=computing_seconds(help_of_one, rounds),
         decision=decision_seconds(),
     )
 

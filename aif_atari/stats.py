@@ -151,6 +151,7 @@ def bootstrap(
     n: int = 2000,  # resamples
     seed: int = 0,  # of the resampling
     level: float = 0.95,  # of the interval
+    at_once: bool = False,  # whether `stat` also takes many resamples, an (m, n, ...) array and axis=1
 ) -> tuple[float, float]:  # lower and upper end
     """Percentile bootstrap interval of `stat` over independent units (Efron and Tibshirani 1993, chapter 13).
     It is too narrow for few units: at 95 % it holds the true mean in about 0.7 of the cases over three units,
@@ -158,7 +159,11 @@ def bootstrap(
     Resamples for which `stat` is nan are left out."""
     values = np.asarray(values, float)
     rng = np.random.default_rng(seed)
-    stats = [float(stat(values[rng.integers(len(values), size=len(values))], axis=0)) for _ in range(n)]
+    at_once = at_once or stat is np.mean
+    together = max(1, 10**6 // max(1, values.size)) if at_once else 1  # resamples
+    sizes = [min(together, n - i) for i in range(0, n, together)]
+    resamples = (values[rng.integers(len(values), size=(m, len(values)))] for m in sizes)
+    stats = np.concatenate([stat(x, axis=1) if at_once else [float(stat(x[0], axis=0))] for x in resamples])
     if not np.isfinite(stats).any():
         return np.nan, np.nan
     low, high = np.nanquantile(stats, [(1 - level) / 2, (1 + level) / 2])

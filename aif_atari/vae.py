@@ -240,7 +240,8 @@ class VAE(nn.Module):
     def __init__(self, cfg: VAEConfig):
         super().__init__()
         check_vae(cfg)
-        self.cfg, self.likelihood, self.latent = cfg, LIKELIHOODS[cfg.likelihood](), LATENTS[cfg.latent]()
+        self.cfg, self.likelihood = cfg, LIKELIHOODS[cfg.likelihood]()
+        self.latent = LATENTS[cfg.latent](places=max(1, cfg.latent_grid) ** 2)
         self.shape = (1, 3 * cfg.context, cfg.frame_size, cfg.frame_size)
         self.encoder = Encoder(cfg)
         self.decoder = Decoder(cfg)

@@ -76,6 +76,13 @@ os.replace = replace_or_die
 '''
 
 
+def death(
+    moment,  # name:n, just before the n-th file of that name would get it
+):
+    "What a process does first that is to be killed at a moment."
+    return f'import os\nos.environ["KILL_AT"] = {moment!r}\n{KILL}'
+
+
 @dataclass
 class Done:
     code: int  # exit code; negative for a signal
@@ -111,10 +118,10 @@ class Forked:
             )
         return ours
 
-    def __init__(self, words, cwd):
+    def __init__(self, words, cwd, first=''):
         self.returncode, self.files = None, [TemporaryFile(), TemporaryFile()]
         self.status, theirs = os.pipe()
-        text = '\0'.join(map(str, (Path(cwd).absolute(), *words)))
+        text = '\0'.join(map(str, (Path(cwd).absolute(), first, *words)))
         with self.asking:
             fds = [*(f.fileno() for f in self.files), theirs]
             socket.send_fds(self.server(), [os.fsencode(text) + b'\0\0'], fds)
@@ -149,8 +156,8 @@ class Forked:
         return [f.read().decode() for f in self.files]
 
 
-def start(line, cwd, installed=False, site=None, before=None, **env):
-    """Start a command, given as one would type it: a fork of a process that has imported it.
+def start(line, cwd, installed=False, site=None, before=None, first='', **env):
+    """Start a command, given as one would type it: a fork of a process that has imported it, which runs `first` first.
 
     It is the installed one, in a process of its own, where `installed` asks for it, a `site`, a variable of the
     environment, or `before`: what the new process does first.
@@ -158,7 +165,8 @@ def start(line, cwd, installed=False, site=None, before=None, **env):
     name, *args = shlex.split(line)
     words = [BIN / name, *args]
     if hasattr(os, 'fork') and name.startswith('aif_') and not (installed or site or before or env):
-        return Forked(words, cwd)
+        return Forked(words, cwd, first)
+    assert not first, 'only a fork runs code before a command'
     return subprocess.Popen(
         words,
         cwd=cwd,

@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
-PRELOADED = ['torch', 'matplotlib.pyplot', 'ipywidgets', 'gymnasium', 'ale_py', 'fastcore.test', 'nbdev.test']
+# torch._dynamo is imported by each process that makes an optimiser
+PRELOADED = ['torch', 'torch._dynamo', 'matplotlib.pyplot', 'ipywidgets', 'gymnasium', 'ale_py', 'fastcore.test']
+PRELOADED += ['nbdev.test', 'tqdm', 'filelock', 'PIL.PngImagePlugin']
 
 
 def _run(path, flags, log):

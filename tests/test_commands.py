@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from common import BIN, FRESH, KILL, TINY, finish, hashes, run, site, start, unix_only
+from common import BIN, FRESH, TINY, death, finish, hashes, run, start, unix_only
 from PIL import Image
 from test_configs import SCRIPTS
 
@@ -312,13 +312,7 @@ def same_as_uninterrupted(folder, trained):
 
 def interrupted(folder, rows, how, pause=0.0):
     "Train until the log has `rows` epochs, wait a moment, and send the signal `how`."
-
-    def heed():
-        "Tests that run in the background would pass on that Ctrl-C is ignored."
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    before = heed if how == signal.SIGINT else None
-    metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder, before=before)
+    metrics, process = folder / 'run' / 'metrics.jsonl', start(f'{RESUME} run', folder)
     while process.poll() is None and not (metrics.exists() and metrics.read_text(encoding='utf-8').count('\n') >= rows):
         time.sleep(0.005)
     time.sleep(pause)
@@ -345,7 +339,6 @@ def test_kill_9_and_ctrl_c_at_any_moment_cost_nothing(trained, tmp_path):
 @unix_only
 def test_kill_9_between_any_two_files_costs_nothing(trained, tmp_path):
     "Each time the process dies just before the named file would get its name; each time the same command goes on."
-    deadly = site(tmp_path / 'deadly', KILL)
     for moment in (
         'episodes.npz:1',
         'config.json:1',
@@ -355,7 +348,7 @@ def test_kill_9_between_any_two_files_costs_nothing(trained, tmp_path):
         'final_model.pt:1',
         'checkpoint_last.pt:1',
     ):
-        assert run(f'{RESUME} run', tmp_path, site=deadly, KILL_AT=moment).code == -signal.SIGKILL, moment
+        assert run(f'{RESUME} run', tmp_path, first=death(moment)).code == -signal.SIGKILL, moment
         assert_readable(tmp_path / 'run')
     assert run(f'{RESUME} run', tmp_path).code == 0 and same_as_uninterrupted(tmp_path, trained)
 

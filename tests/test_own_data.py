@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from common import KILL, ROOT, run, site, unix_only
+from common import ROOT, death, run, unix_only
 from test_commands import assert_one_sentence
 
 from aif_atari.core import read_json
@@ -74,8 +74,7 @@ def test_given_play_is_trained_on_as_a_runs_own(here):
 @unix_only
 def test_a_killed_run_goes_on_elsewhere_without_the_file(here, tmp_path):
     assert run(f'{TRAIN} --output_dir whole', here).code == 0
-    kill = site(tmp_path / 'kill', KILL)
-    assert run(f'{TRAIN} --output_dir out', here, site=kill, KILL_AT='checkpoint_last.pt:3').code == -9
+    assert run(f'{TRAIN} --output_dir out', here, first=death('checkpoint_last.pt:3')).code == -9
     (here / 'pong.npz').unlink()
     shutil.move(here / 'out', tmp_path / 'moved')
     done = run('aif_train_vae --config moved/config.json', tmp_path)

@@ -49,6 +49,14 @@ LOOK = '''() => {
         misspelt: all('main .katex-error', x => x.title),
         dumb: all('main img', x => x).filter(x => !x.alt).map(x => x.src.slice(0, 80)),
         empty: all('img', x => x).filter(x => x.complete && !x.naturalWidth).map(x => x.src.slice(0, 80)),
+        cards: all('a.card-figure', x => x.getAttribute('href')),
+        figures: all('[id^="fig-"]', x => [x.id, ...['img', 'pre'].map(y => x.querySelectorAll(y).length),
+            [...x.querySelectorAll('figcaption')].map(y => y.innerText.trim())]),
+        previous: all('.nav-page-previous a', x => x.getAttribute('href')),
+        next: all('.nav-page-next a', x => x.getAttribute('href')),
+        bars: all('.chapter-bar', x => x.innerText),
+        downloads: all('.chapter-bar a[download]', x => x.getAttribute('href')),
+        ways: all('.chapter-bar a', x => x.getAttribute('href')),
     }
 }'''
 
@@ -65,6 +73,44 @@ CUT = '''() => [...document.querySelectorAll('main pre')].filter(pre => {
     scrolling.forEach(x => x.scrollLeft = 0);
     return right > Math.min(innerWidth, ...edges) + 1;
 }).map(x => x.innerText.slice(0, 80))'''
+
+
+# Takes out each text that looks like one of an earlier page or place, and the elements that are then empty: axe takes
+# minutes for ten thousands of them. What a text looks like follows from its element and from those around it, since
+# all pages have the same styles. What KaTeX writes for screen readers is not seen. Says whether a text is left.
+ONE_OF_EACH = '''() => {
+  const seen = new Set(JSON.parse(localStorage.getItem('looks') || '[]'));
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  let isNew = false;
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    if (text.textContent.trim() && !text.parentElement.matches('script, style')) texts.push(text);
+  }
+  for (const text of texts) {
+    let look = '';
+    for (let e = text.parentElement; e; e = e.parentElement)
+      look += `${e.tagName} ${e.id.startsWith('quarto') ? e.id : ''} ${e.className} ${e.getAttribute('style')};`;
+    if (seen.has(look) || text.parentElement.closest('.katex-mathml')) text.textContent = '';
+    else isNew = true;
+    seen.add(look);
+  }
+  for (const e of [...document.body.querySelectorAll('*')].reverse())
+    if (e.matches('a, code, div, li, p, pre, span, td, tr') && !e.childElementCount && !e.textContent.trim())
+      e.remove();
+  localStorage.setItem('looks', JSON.stringify([...seen]));
+  return isNew;
+}'''
+
+# The first texts that do not stand out from what is behind them: by 4.5 to 1, or 3 to 1 where they are large (WCAG 2).
+FAINT = '''async () => {
+    const options = {runOnly: ['color-contrast'], preload: false, resultTypes: ['violations']};
+    const found = (await axe.run(options)).violations.flatMap(x => x.nodes);
+    return found.slice(0, 3).map(x => [x.target, x.any[0].message.slice(0, 160)]);
+}'''
+
+WIDTHS = (1400, 390)  # of a desktop's and a phone's window, in pixels
+SCHEMES = ('light', 'dark')
 
 
 # ---- in step with the results, the notebooks and the commands
@@ -316,7 +362,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=path)
+        # not by `page.route`, which switches the cache off
+        b = p.chromium.launch(executable_path=path, args=['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'])
         yield b
         b.close()
 
@@ -368,7 +415,6 @@ def opened(browser, faults, **settings):
     "A tab without a network. What goes wrong in it, any wish for the network included, is put into `faults`."
     context = browser.new_context(**settings)
     page = context.new_page()
-    page.route(is_away, lambda route: route.abort())
     report(page, faults)
     yield page
     context.close()
@@ -391,13 +437,43 @@ def broken_links(folder, home, name, seen):
             yield f'{name}: a link to {target}#{place}, which is not there'
 
 
+def faint_texts(page):
+    "The texts that do not stand out, of those with a look that no page had before; None where there are no such."
+    from axe_playwright_python.sync_playwright import Axe
+
+    if not page.evaluate(ONE_OF_EACH):
+        return None
+    page.evaluate(Axe().axe_script)
+    return page.evaluate(FAINT)
+
+
+def look_at(page):
+    "What is on an opened page; how much width it takes, and which code is cut, in each window."
+    facts = page.evaluate(LOOK) | dict(needed={}, cut={})
+    for width in WIDTHS:
+        page.set_viewport_size(dict(width=width, height=844))
+        facts['needed'][width] = page.evaluate('document.documentElement.scrollWidth')
+        facts['cut'][width] = page.evaluate(CUT)
+    return facts
+
+
 def read(browser, folder, names=None):
     "Look at each page of a site: what is on it, and all that is wrong with it."
     seen, faults = {}, []
-    with served(folder) as home, opened(browser, faults) as page:
+    desktop, phone = (dict(width=width, height=844) for width in WIDTHS)
+    with (
+        served(folder) as home,
+        opened(browser, faults) as light,
+        opened(browser, [], viewport=phone, color_scheme='dark') as dark,
+    ):
         for name in names or pages_in(folder):
-            page.goto(home + name, wait_until='load')
-            seen[name] = page.evaluate(LOOK)
+            light.set_viewport_size(desktop)
+            light.goto(home + name, wait_until='load')
+            seen[name] = look_at(light)
+            seen[name]['faint'] = dict(light=faint_texts(light), dark=None)
+            if seen[name]['faint']['light'] is not None:
+                dark.goto(home + name, wait_until='load')
+                seen[name]['faint']['dark'] = faint_texts(dark)
     for name, facts in seen.items():
         faults += [f'{name}: an image without a text, {x}' for x in facts['dumb']]
         faults += [f'{name}: a broken image, {x}' for x in facts['empty']]
@@ -418,39 +494,46 @@ def test_pages_load_and_links_lead_somewhere(site):
     assert faults == []
 
 
-def without_ports(faults):
-    "Faults with the addresses that they have on every run."
-    return {re.sub(r':\d{4,5}/', '/', x) for x in faults}
+PLANTED = [
+    '<a href="nowhere.html">x</a>',
+    '<a href="#nowhere">x</a>',
+    '<a href="data.html#nowhere">x</a>',
+    '<img src="nowhere.png" alt="x">',
+    '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    '<script>console.error("x")</script>',
+    '<script>nowhere()</script>',
+    '<script src="https://example.org/x.js"></script>',
+    '<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/katex@0.16.11/dist/katex.min.css">',
+    '<span class="math inline">x</span>',
+    r'<span class="math inline">\(\unknown\)</span>',
+    r'<span class="math inline">\(\frac{1\)</span>',
+]
+WIDE = '<div style="position: absolute; left: 0; width: 1500px">x</div>'
+FAINT_IN = {
+    'light': '<style>:root:not(.quarto-dark) .faint { color: #ddd }</style><p class="faint">words</p>',
+    'dark': '<style>.quarto-dark .dim { color: #333 }</style><p class="dim">words</p>',
+}
 
 
-@pytest.mark.parametrize(
-    'fault',
-    [
-        '<a href="nowhere.html">x</a>',
-        '<a href="#nowhere">x</a>',
-        '<a href="data.html#nowhere">x</a>',
-        '<img src="nowhere.png" alt="x">',
-        '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
-        '<script>console.error("x")</script>',
-        '<script>nowhere()</script>',
-        '<script src="https://example.org/x.js"></script>',
-        '<link rel="stylesheet" href="https://cdn.jsdelivr.net/npm/katex@0.16.11/dist/katex.min.css">',
-        '<span class="math inline">x</span>',
-        r'<span class="math inline">\(\unknown\)</span>',
-        r'<span class="math inline">\(\frac{1\)</span>',
-    ],
-)
-def test_a_planted_fault_is_found(fault, browser, docs, tmp_path):
-    for name in ('glossary.html', 'data.html', 'index.html'):
-        shutil.copy(docs / name, tmp_path)
-    for name in ('site_libs', 'pictures'):
-        shutil.copytree(docs / name, tmp_path / name)
-    shutil.copy(docs / 'styles.css', tmp_path)
-    known = set(read(browser, tmp_path, ['glossary.html', 'data.html'])[1])
-    page = tmp_path / 'glossary.html'
-    page.write_text(page.read_text(encoding='utf-8').replace('</main>', fault + '</main>'), encoding='utf-8')
-    found = read(browser, tmp_path, ['glossary.html', 'data.html'])[1]
-    assert without_ports(found) - without_ports(known) != set()
+@pytest.fixture(scope='session')
+def planted(browser, docs, tmp_path_factory):
+    "What is seen on copies of one page with a fault each, and what is wrong with them."
+    folder = tmp_path_factory.mktemp('planted')
+    shutil.copytree(docs, folder, ignore=shutil.ignore_patterns('notebooks'), dirs_exist_ok=True)
+    page = (folder / 'glossary.html').read_text(encoding='utf-8')
+    faults = ['', *PLANTED, WIDE, *FAINT_IN.values()]
+    names = {fault: f'planted_{i}_.html' for i, fault in enumerate(faults)}
+    for fault, name in names.items():
+        (folder / name).write_text(page.replace('</main>', fault + '</main>'), encoding='utf-8')
+    seen, found = read(browser, folder, ['data.html', *names.values()])
+    about = {fault: [x for x in found if name in x] for fault, name in names.items()}
+    assert about[''] == []
+    return {fault: seen[name] for fault, name in names.items()}, about
+
+
+@pytest.mark.parametrize('fault', PLANTED)
+def test_a_planted_fault_is_found(fault, planted):
+    assert planted[1][fault] != []
 
 
 @pytest.mark.parametrize(
@@ -471,25 +554,19 @@ def test_search_finds(query, wanted, browser, docs):
     assert faults == []
 
 
-def test_thumbnails_lead_to_the_cells_that_draw_them(browser, docs):
+def test_thumbnails_lead_to_the_cells_that_draw_them(site, browser, docs):
     drawn = [
         (c.html, d['label'])
         for c in BOOK
         for cell in c.cells
         if 'fig-cap' in (d := directives(cell)) and any('image/png' in o.get('data', {}) for o in cell.outputs)
     ]
+    cards = site[0]['gallery.html']['cards']
+    assert cards == [f'{html}#{label}' for html, label in drawn] and len(cards) > 20
+    for html, label in drawn:
+        [(images, code, [caption])] = [rest for anchor, *rest in site[0][html]['figures'] if anchor == label]
+        assert images == 1 and code and caption, (html, label)
     with served(docs) as home, opened(browser, []) as page:
-        page.goto(home + 'gallery.html')
-        cards = [x.get_attribute('href') for x in page.query_selector_all('a.card-figure')]
-        assert cards == [f'{html}#{label}' for html, label in drawn] and len(cards) > 20
-        for link in cards:
-            page.goto(home + link)
-            cell = page.locator(f'[id="{link.split("#")[1]}"]')
-            assert (
-                cell.locator('img').count() == 1
-                and cell.locator('figcaption').inner_text().strip()
-                and cell.locator('pre').count()
-            ), link
         page.goto(home + 'gallery.html')
         page.click('a.card-figure >> nth=3')
         page.wait_for_url(f'**/{cards[3]}')
@@ -498,81 +575,45 @@ def test_thumbnails_lead_to_the_cells_that_draw_them(browser, docs):
         )
 
 
-def test_chapters_follow_one_another_and_say_how_to_open_them(browser, docs):
+def test_chapters_follow_one_another_and_say_how_to_open_them(site, docs):
     order = [c for c in BOOK if c.name != 'guides.ipynb']
-    with served(docs) as home, opened(browser, []) as page:
-        for i, c in enumerate(order):
-            page.goto(home + c.html)
-            for which, j in (('previous', i - 1), ('next', i + 1)):
-                if 0 <= j < len(order):
-                    assert page.locator(f'.nav-page-{which} a').get_attribute('href').endswith(order[j].html), (
-                        c.html,
-                        which,
-                    )
-            if not c.module:
-                continue
-            bar = page.locator('.chapter-bar')
-            assert 'Runs in about' in bar.inner_text() and 'needs' in bar.inner_text()
-            assert (docs / bar.locator('a[download]').get_attribute('href')).read_bytes() == c.path.read_bytes()
-            assert (
-                bar.locator(f'a[href$="/nbs/{c.name}"]')
-                .get_attribute('href')
-                .startswith('https://colab.research.google.com/github/')
-            )
+    for i, c in enumerate(order):
+        facts = site[0][c.html]
+        for which, j in (('previous', i - 1), ('next', i + 1)):
+            if 0 <= j < len(order):
+                [link] = facts[which]
+                assert link.endswith(order[j].html), (c.html, which)
+        if not c.module:
+            continue
+        [text], [download] = facts['bars'], facts['downloads']
+        assert 'Runs in about' in text and 'needs' in text
+        assert (docs / download).read_bytes() == c.path.read_bytes()
+        [colab] = [x for x in facts['ways'] if x.endswith(f'/nbs/{c.name}')]
+        assert colab.startswith('https://colab.research.google.com/github/')
 
 
-# Takes out each text that looks like one of an earlier page or place, and the elements that are then empty: axe takes
-# minutes for ten thousands of them. What a text looks like follows from its element and from those around it, since
-# all pages have the same styles.
-ONE_OF_EACH = '''() => {
-  const seen = new Set(JSON.parse(localStorage.getItem('looks') || '[]'));
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const texts = [];
-  while (walker.nextNode()) if (walker.currentNode.textContent.trim()) texts.push(walker.currentNode);
-  for (const text of texts) {
-    let look = '';
-    for (let e = text.parentElement; e; e = e.parentElement)
-      look += `${e.tagName} ${e.id.startsWith('quarto') ? e.id : ''} ${e.className} ${e.getAttribute('style')};`;
-    if (seen.has(look)) text.textContent = '';
-    seen.add(look);
-  }
-  for (const e of [...document.body.querySelectorAll('*')].reverse())
-    if (e.matches('a, code, div, li, p, pre, span, td, tr') && !e.childElementCount && !e.textContent.trim())
-      e.remove();
-  localStorage.setItem('looks', JSON.stringify([...seen]));
-}'''
+@pytest.mark.parametrize('scheme', SCHEMES)
+def test_text_stands_out(scheme, site):
+    assert {name: x for name, facts in site[0].items() if (x := facts['faint'][scheme])} == {}
 
 
-@pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_text_stands_out(scheme, browser, docs):
-    "By 4.5 to 1 from what is behind it, or 3 to 1 where it is large (WCAG 2, as axe measures it)."
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe, faint = Axe(), {}
-    options = dict(runOnly=['color-contrast'], preload=False, resultTypes=['violations'])
-    with served(docs) as home, opened(browser, [], viewport=dict(width=390, height=844), color_scheme=scheme) as page:
-        for name in pages_in(docs):
-            page.goto(home + name, wait_until='load')
-            page.evaluate(ONE_OF_EACH)
-            found = axe.run(page, options=options).response['violations']
-            if found:
-                faint[name] = [(n['target'], n['any'][0]['message'][:160]) for n in found[0]['nodes'][:3]]
-    assert faint == {}
+@pytest.mark.parametrize('scheme', SCHEMES)
+def test_faint_text_is_found(scheme, planted):
+    "In the scheme in which it is faint, and in no other."
+    faint = planted[0][FAINT_IN[scheme]]['faint']
+    assert [where for where in SCHEMES if faint[where]] == [scheme]
 
 
-@pytest.mark.parametrize('width', [1400, 390])
-def test_pages_fit_the_window_and_no_code_is_cut(width, browser, docs):
+@pytest.mark.parametrize('width', WIDTHS)
+def test_pages_fit_the_window_and_no_code_is_cut(width, site):
     "No page is wider than a desktop's or a phone's window, and each line of code can be scrolled to its end."
-    wide, cut = {}, {}
-    with served(docs) as home, opened(browser, [], viewport=dict(width=width, height=844)) as page:
-        for name in pages_in(docs):
-            page.goto(home + name, wait_until='load')
-            if (needed := page.evaluate('document.documentElement.scrollWidth')) > width:
-                wide[name] = needed
-            if found := page.evaluate(CUT):
-                cut[name] = found
-    assert wide == {}
-    assert cut == {}
+    assert {name: x for name, facts in site[0].items() if (x := facts['needed'][width]) > width} == {}
+    assert {name: x for name, facts in site[0].items() if (x := facts['cut'][width])} == {}
+
+
+@pytest.mark.parametrize('width', WIDTHS)
+def test_a_page_that_is_too_wide_is_found(width, planted):
+    assert planted[0]['']['needed'][width] <= width < planted[0][WIDE]['needed'][width]
 
 
 LONG = f'<div class="sourceCode"><pre class="sourceCode python" id="long"><code>{"x" * 120}</code></pre></div>'
