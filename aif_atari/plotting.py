@@ -56,6 +56,8 @@ def show_frames(
     fig, axes = plt.subplots(len(rows), n, figsize=(size * n + 0.9, height), squeeze=False)
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
+        ax.xaxis.set_visible(False)  # else time is spent on ticks that are not there
+        ax.yaxis.set_visible(ax in axes[:, 0])  # which have the rows' names
         ax.spines[:].set_visible(False)
         ax.grid(False)
     for row, (name, frames) in zip(axes, rows.items()):
