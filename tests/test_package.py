@@ -106,6 +106,14 @@ def test_notebook_was_executed_and_tells_no_errors(path):
             assert outputs, f'was not executed:\n{source}'
 
 
+def test_results_name_no_path_of_a_machine():
+    "The command that a result names can be typed anywhere."
+    named = re.compile(r'(?:/tmp|/home|/root)/|"command": "[^"]* /')
+    files = sorted((ROOT / 'results').rglob('*.json'))
+    assert files
+    assert [f.name for f in files if named.search(f.read_text(encoding='utf-8'))] == []
+
+
 @pytest.fixture(scope='module')
 def installed(copy, tmp_path_factory):
     "The wheel, built offline and installed elsewhere: its folder, and an environment without the developers' tools."
