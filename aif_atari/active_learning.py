@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Play', 'unsearched', 'play_steps', 'train_vae_round', 'encode_rounds', 'transition_run', 'train_transition_round',
-           'train_habit', 'check_train_agent', 'play_round', 'replay_training_play', 'report_of', 'train_models',
-           'train_round', 'train_after_last_round', 'steps_spent', 'train_agent', 'computing_time', 'round_line']
+           'check_train_agent', 'play_round', 'replay_training_play', 'report_of', 'train_models', 'train_round',
+           'train_after_last_round', 'steps_spent', 'train_agent', 'computing_time', 'round_line']
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
 import io
@@ -38,10 +38,9 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_rounds, to_float
 from .frame_data import FrameData
+from .habit_training import Experience, batches_of_round, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
-from .mcts_agent import ImaginationEnv, MCTSAgent, VisitRecorder, check_agent
-from .policy_imagination import train_policy_in_imagination
-from .policy_replay import DuelingQNetwork, train_q_from_replay
+from .mcts_agent import MCTSAgent, VisitRecorder, check_agent
 from .train import TrainConfig, fit, load_vae, production_vae_config
 from aif_atari.train_transition import (
     TrainTransitionConfig,
@@ -172,26 +171,6 @@ def train_transition_round(
     fit(model, TransitionModel.surprise, data, run, 'TransitionModel')
     return load_transition(Path(run.output_dir) / 'final_model.pt')
 
-# %% ../nbs/05d_active_learning.ipynb #c515c883
-def train_habit(
-    cfg: TrainAgentConfig,
-    agent: Agent,  # whose habit and critic are trained, on the device of `cfg`
-    beliefs: Beliefs,  # about all frames
-    updates: int,  # batches
-    seed: int,
-    visits: np.ndarray | None = None,  # (N, A) what decisions were weighed by, nan where there was none
-    recent: int = 0,  # latest frames, where half of the imagined rollouts start
-) -> list[dict]:  # mean losses of each tenth of the batches
-    "Train habit and critic, in imagination or from replay."
-    search, preferences = cfg.act.search, cfg.act.preferences
-    if cfg.learn_from == 'replay':
-        assert isinstance(agent.habit, DuelingQNetwork)
-        return train_q_from_replay(agent.habit, beliefs, cfg.replay, preferences, search.discount, updates, seed)
-    world = ImaginationEnv(agent.model, agent.lv_q, preferences, seed, cfg.act.repeat, search.discount)
-    return train_policy_in_imagination(
-        world, agent.habit, beliefs, cfg.imagination, updates, search.discount, seed, visits, recent
-    )
-
 # %% ../nbs/05d_active_learning.ipynb #053678a8
 def check_train_agent(
     cfg: TrainAgentConfig,
@@ -210,7 +189,9 @@ def check_train_agent(
     check_max_steps(cfg.collect.max_steps, schedule.transition_horizon + model.warmup_frames)
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
     advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
-    check(cfg.learn_from == 'imagination' or cfg.act.repeat == 1, advice)
+    check(cfg.learn_from != 'replay' or cfg.act.repeat == 1, advice)
+    known = cfg.learn_from != 'both' or (cfg.act.repeat == 1 and not schedule.held_share)
+    check(known, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')
     first, total = schedule.first_steps, schedule.total_timesteps
     enough = total > first or cfg.episodes_file  # whose steps are checked when they are read
     check(enough, f'total_timesteps must be more than first_steps ({first}), not {total}.')
@@ -320,7 +301,7 @@ def train_round(
     cfg: TrainAgentConfig,
     folder: Path,  # of the round
     rounds: list[Episodes],  # of each round so far
-    visits: np.ndarray,  # (num_frames, A) of the last round
+    visits: np.ndarray,  # (N, A) of all rounds
     agent: Agent | None = None,  # of the round before
     initial: InitialModels = TRAIN_ALL,  # to start from
     belief_cache: dict | None = None,  # the cache of `encode_rounds`
@@ -331,14 +312,9 @@ def train_round(
     cache = {} if belief_cache is None else belief_cache
     new, beliefs = train_models(cfg, folder, rounds, agent, initial, cache)
     new.to(find_device(cfg.device))
-    # only the last round's visits are a target
-    earlier = np.full((len(beliefs.mu) - len(visits), visits.shape[1]), np.nan)
-    if cfg.learn_from == 'replay':
-        updates = round(cfg.replay.replay_ratio * len(visits))
-    else:
-        updates = cfg.imagination.updates_later if agent else cfg.imagination.updates_first
+    experience = Experience(beliefs, visits, rounds[-1].num_frames)
     recent, seed = cfg.schedule.recent_steps if agent else 0, cfg.seed + len(rounds) - 1
-    log = train_habit(cfg, new, beliefs, updates, seed, np.concatenate([earlier, visits]), recent)
+    log = train_habit(cfg, new, experience, batches_of_round(cfg, experience, agent is None), seed, recent)
     save_agent(new.cpu().eval(), agent_file(folder), cfg, log=log)
     return new
 
@@ -347,6 +323,7 @@ def train_after_last_round(
     cfg: TrainAgentConfig,
     folder: Path,  # of the run
     rounds: list[Episodes],  # of each round
+    visits: np.ndarray,  # (N, A) of all rounds
     agent: Agent,  # of the last round
     belief_cache: dict | None = None,  # the cache of `encode_rounds`
 ) -> Agent:
@@ -364,7 +341,7 @@ def train_after_last_round(
     if updates:
         agent.habit.train()
         seed = cfg.seed + cfg.schedule.rounds
-        log = train_habit(cfg, agent, beliefs, updates, seed, recent=cfg.schedule.recent_steps)
+        log = train_habit(cfg, agent, Experience(beliefs, visits, 0), updates, seed, cfg.schedule.recent_steps)
     save_agent(agent.cpu().eval(), agent_file(folder), cfg, log=log)
     return agent
 
@@ -386,7 +363,7 @@ def train_agent(
     cfg, initial = load_initial_models(cfg)
     check_train_agent(cfg)
     with open_run(cfg) as folder:
-        agent, played, belief_cache = None, [], {}
+        agent, played, visits, belief_cache = None, [], [], {}
         if cfg.model_path:
             cfg.model_path = str(keep_transition(cfg.model_path, folder / 'initial'))
         if cfg.vae_path:
@@ -405,11 +382,12 @@ def train_agent(
             with computing_time(here):
                 new = play_round(cfg, k, here, agent, spent, initial, evaluate)
                 played.append(new.eps)
-                agent = train_round(cfg, here, played, new.visits, agent, initial, belief_cache)
+                visits.append(new.visits)
+                agent = train_round(cfg, here, played, np.concatenate(visits), agent, initial, belief_cache)
             print(round_line(read_json(here / 'report.json')), flush=True)
         assert agent is not None  # at least one round is played
         with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
-            agent = train_after_last_round(cfg, folder, played, agent, belief_cache)
+            agent = train_after_last_round(cfg, folder, played, np.concatenate(visits), agent, belief_cache)
         print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
         return agent
 

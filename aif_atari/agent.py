@@ -46,6 +46,7 @@ from aif_atari.mcts_agent import (
     check_agent,
 )
 from .policy_imagination import ImaginationConfig
+from .policy_play import PlayConfig
 from .policy_replay import DuelingQNetwork, ReplayConfig
 from .transition import TransitionConfig, TransitionModel
 from .tree_search import Simulations
@@ -93,8 +94,11 @@ class TrainAgentConfig:
     act: AgentConfig = part(AgentConfig, num_simulations=25, choose_by='search', action_precision=1.0)
     imagination: ImaginationConfig = part(ImaginationConfig)  # how habit and critic are trained in imagination
     replay: ReplayConfig = part(ReplayConfig)  # how they are trained from replay
+    play: PlayConfig = part(PlayConfig)  # how they are trained from both
     schedule: RoundConfig = part(RoundConfig)  # what each round does
-    learn_from: Literal['imagination', 'replay'] = 'imagination'  # what habit and critic are trained on
+    # what habit and critic are trained on: imagination; replay, by Q-learning; or both, by V-trace on real play and by
+    # short imagined rollouts
+    learn_from: Literal['imagination', 'replay', 'both'] = 'imagination'
     # transition model of chapter 04 to start from, with its game, seed, sizes and random play; by default the first
     # round trains one
     model_path: str = ''
@@ -158,7 +162,7 @@ class HeldActions:
         self.policy.observe_step(actions, fresh)
 
 # %% ../nbs/05c_agent.ipynb #2a7621c8
-HABIT_NETWORKS = dict(imagination=HabitNetwork, replay=DuelingQNetwork)  # by `learn_from`
+HABIT_NETWORKS = dict(imagination=HabitNetwork, replay=DuelingQNetwork, both=HabitNetwork)  # by `learn_from`
 
 # %% ../nbs/05c_agent.ipynb #a3841ee1
 class Agent(nn.Module):

@@ -88,6 +88,7 @@ def ppo_loss(
     habit: Habit,
     d: dict,  # some of the decisions that `imagine_rollout` returns
     cfg: ImaginationConfig,
+    critic: bool = True,  # whether the critic is to learn too
 ) -> torch.Tensor:  # a scalar
     "The loss of policy and critic on imagined decisions."
     logits, v = habit((d['z'], d['h']))
@@ -95,11 +96,8 @@ def ppo_loss(
     ratio = (choice.log_prob(d['a']) - d['log_p']).exp()
     clipped = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
     surrogate = torch.minimum(ratio * d['advantage'], clipped * d['advantage'])
-    return (
-        -(d['w'] * surrogate).mean()
-        - cfg.ent_coef * choice.entropy().mean()
-        + 0.5 * (d['w'] * F.huber_loss(v, d['R'], reduction='none')).mean()
-    )
+    loss = -(d['w'] * surrogate).mean() - cfg.ent_coef * choice.entropy().mean()
+    return loss + 0.5 * (d['w'] * F.huber_loss(v, d['R'], reduction='none')).mean() if critic else loss
 
 # %% ../nbs/05a_policy_imagination.ipynb #88fa6d1e
 class RolloutStarts:
