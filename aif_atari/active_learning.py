@@ -38,7 +38,7 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_rounds, to_float
 from .frame_data import FrameData
-from .habit_training import Experience, batches_of_round, train_habit
+from .habit_training import Experience, batches_of_round, learns_from_play, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
 from .mcts_agent import MCTSAgent, VisitRecorder, check_agent
 from .train import TrainConfig, fit, load_vae, production_vae_config
@@ -279,6 +279,8 @@ def train_models(
         model_epochs = schedule.transition_epochs if model is None else 0
     if initial.keeps_vae or (len(rounds) - 1) % schedule.vae_every:
         vae_epochs = 0
+    if agent and learns_from_play(cfg, sum(eps.num_frames for eps in rounds)):
+        vae_epochs = model_epochs = 0
     if agent is None:
         sides = (rounds[0].subset(ids) for ids in split_rounds(rounds, TrainConfig().val_split, cfg.seed))
         check_lengths(sides, schedule.transition_horizon + cfg.transition.warmup_frames)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VTrace', 'vtrace', 'PlayConfig', 'Segment', 'PlayedSegments', 'segment_loss', 'train_policy_from_play']
 
-# %% ../nbs/05b1_policy_play.ipynb #f0ded03a
+# %% ../nbs/05b1_policy_play.ipynb #dc0e1ef6
 from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
@@ -25,7 +25,7 @@ from .optimisation import check_finite
 from .policy_imagination import ImaginationConfig, imagine_rollout, ppo_loss
 from .transition import TransitionModel
 
-# %% ../nbs/05b1_policy_play.ipynb #9545ca52
+# %% ../nbs/05b1_policy_play.ipynb #a09c87d0
 class VTrace(NamedTuple):
     targets: torch.Tensor  # (T, B) nats, for the critic
     action_returns: torch.Tensor  # (T, B) nats, G to come after the action that was taken
@@ -49,22 +49,25 @@ def vtrace(
     after = (1 - lambda_) * value[1:] + lambda_ * targets[1:]
     return VTrace(targets[:-1], G + discount * continue_prob * after)
 
-# %% ../nbs/05b1_policy_play.ipynb #2b05038c
+# %% ../nbs/05b1_policy_play.ipynb #b4fa5fc7
 @dataclass
 class PlayConfig:
+    # agent steps after which habit and critic learn from play; until then they learn in imagination. From then on,
+    # VAE and transition model stay as they are, since what the policy reads must not change under it
+    play_from: Natural = 40000
     play_ratio: Positive = 16.0  # times that each step of play is learned from
     num_segments: Count = 32  # B, segments in a batch
     segment_steps: Annotated[int, Bounds(1, 1000)] = 15  # T, real steps in each
     replay_steps: Count = 24000  # latest steps, from which segments are sampled
     play_lambda: Fraction = 0.95  # weight of what happened later against the critic's estimate
-    play_ent_coef: NonNegative = 0.02  # weight of the policy's entropy
+    play_ent_coef: NonNegative = 0.01  # weight of the policy's entropy
     play_lr: Positive = 3e-4  # learning rate of Adam in the first round; it falls to 0 with the last step of play
     # batches of imagined rollouts for each batch of segments; 0 learns from play alone
-    rollout_batches: Natural = 1
+    rollout_batches: Natural = 0
     rollout_steps: Annotated[int, Bounds(1, 1000)] = 5  # H, decisions in each of these rollouts
     rollout_epochs: Natural = 2  # times that each rollout is learned from
 
-# %% ../nbs/05b1_policy_play.ipynb #a1bff400
+# %% ../nbs/05b1_policy_play.ipynb #85b53ece
 class Segment(NamedTuple):
     "T real steps from each of B windows of play."
 
@@ -137,7 +140,7 @@ class PlayedSegments:
         z, h = b.mu[rows].to(device), self.h[rows - self.since].float()
         return Segment(z, h, *(x.to(device) for x in facts))
 
-# %% ../nbs/05b1_policy_play.ipynb #145b2c0d
+# %% ../nbs/05b1_policy_play.ipynb #378e7592
 def segment_loss(
     habit: Habit,
     s: Segment,

@@ -102,6 +102,25 @@ PRESETS = dict(
             updates_later=20,
         ),
     ),
+    breakout=Preset(
+        'Breakout in half an hour of one core: imagination up to 40,000 steps, then real play',
+        dict(
+            env_name='Breakout',
+            learn_from='both',
+            choose_by='habit',
+            action_precision=1.0,
+            rounds=100,
+            round_steps=2000,
+            foreground_weight=10.0,
+            vae_every=4,
+            transition_epochs_later=1,
+            transition_steps=100,
+            transition_batch_size=64,
+            updates_later=100,
+            search_coef=0.0,
+            policy_lr=3e-4,
+        ),
+    ),
     pong=Preset(
         'Pong as the shipped agent was trained: from replay, on three actions, a fine latent grid',
         dict(
