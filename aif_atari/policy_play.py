@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VTrace', 'vtrace', 'PlayConfig', 'Segment', 'PlayedSegments', 'segment_loss', 'train_policy_from_play']
 
-# %% ../nbs/05b1_policy_play.ipynb #dc0e1ef6
+# %% ../nbs/05b1_policy_play.ipynb #faa68ba9
 from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
@@ -25,7 +25,7 @@ from .optimisation import check_finite
 from .policy_imagination import ImaginationConfig, imagine_rollout, ppo_loss
 from .transition import TransitionModel
 
-# %% ../nbs/05b1_policy_play.ipynb #a09c87d0
+# %% ../nbs/05b1_policy_play.ipynb #66c6a9d7
 class VTrace(NamedTuple):
     targets: torch.Tensor  # (T, B) nats, for the critic
     action_returns: torch.Tensor  # (T, B) nats, G to come after the action that was taken
@@ -49,7 +49,7 @@ def vtrace(
     after = (1 - lambda_) * value[1:] + lambda_ * targets[1:]
     return VTrace(targets[:-1], G + discount * continue_prob * after)
 
-# %% ../nbs/05b1_policy_play.ipynb #b4fa5fc7
+# %% ../nbs/05b1_policy_play.ipynb #3cba2d1a
 @dataclass
 class PlayConfig:
     # agent steps after which habit and critic learn from play; until then they learn in imagination. From then on,
@@ -67,7 +67,7 @@ class PlayConfig:
     rollout_steps: Annotated[int, Bounds(1, 1000)] = 5  # H, decisions in each of these rollouts
     rollout_epochs: Natural = 2  # times that each rollout is learned from
 
-# %% ../nbs/05b1_policy_play.ipynb #85b53ece
+# %% ../nbs/05b1_policy_play.ipynb #7bb5fefe
 class Segment(NamedTuple):
     "T real steps from each of B windows of play."
 
@@ -140,7 +140,7 @@ class PlayedSegments:
         z, h = b.mu[rows].to(device), self.h[rows - self.since].float()
         return Segment(z, h, *(x.to(device) for x in facts))
 
-# %% ../nbs/05b1_policy_play.ipynb #378e7592
+# %% ../nbs/05b1_policy_play.ipynb #6885f65c
 def segment_loss(
     habit: Habit,
     s: Segment,

@@ -64,10 +64,13 @@ def test_a_transition_model_is_trained(device, tmp_path):
     assert len(log) == 1
 
 
-@pytest.mark.parametrize('learn_from', ['imagination', 'replay'])
+@pytest.mark.parametrize('learn_from', ['imagination', 'replay', 'both'])
 def test_an_agent_is_trained(learn_from, device, tmp_path):
-    repeat = 1 if learn_from == 'replay' else 2
-    settings = ROUND | EPOCHS | UPDATES | dict(learn_from=learn_from, repeat=repeat, output_dir=str(tmp_path))
+    repeat = 2 if learn_from == 'imagination' else 1
+    from_play = dict(play_from=0, segment_steps=5, rollout_batches=1, rounds=2 if learn_from == 'both' else 1)
+    settings = (
+        ROUND | EPOCHS | UPDATES | dict(learn_from=learn_from, repeat=repeat, output_dir=str(tmp_path)) | from_play
+    )
     agent = train_agent(make_config(TrainAgentConfig, settings))
     assert (tmp_path / 'agent.pt').exists()
     assert all(p.isfinite().all() for p in agent.parameters())
