@@ -9,6 +9,7 @@ __all__ = ['Play', 'unsearched', 'play_steps', 'train_vae_round', 'encode_rounds
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,8 +191,11 @@ def check_train_agent(
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
     advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
     check(cfg.learn_from != 'replay' or cfg.act.repeat == 1, advice)
-    known = cfg.learn_from != 'both' or (cfg.act.repeat == 1 and not schedule.held_share)
-    check(known, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')
+    if cfg.learn_from == 'both':
+        alone = cfg.act.repeat == 1 and not schedule.held_share
+        check(alone, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')
+        sampled = math.isfinite(cfg.act.action_precision)
+        check(sampled, 'With --learn_from both actions are sampled: action_precision must be finite, such as 1.')
     first, total = schedule.first_steps, schedule.total_timesteps
     enough = total > first or cfg.episodes_file  # whose steps are checked when they are read
     check(enough, f'total_timesteps must be more than first_steps ({first}), not {total}.')
@@ -333,6 +337,8 @@ def train_after_last_round(
     if agent_file(folder).exists():
         return load_agent(agent_file(folder))
     epochs, updates = cfg.schedule.transition_epochs_last, cfg.imagination.updates_last
+    if learns_from_play(cfg, len(visits)):
+        epochs = 0  # the habit reads the model's memory
     if not epochs and not updates:
         save_agent(agent, agent_file(folder), cfg)
         return agent

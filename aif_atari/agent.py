@@ -94,10 +94,10 @@ class TrainAgentConfig:
     act: AgentConfig = part(AgentConfig, num_simulations=25, choose_by='search', action_precision=1.0)
     imagination: ImaginationConfig = part(ImaginationConfig)  # how habit and critic are trained in imagination
     replay: ReplayConfig = part(ReplayConfig)  # how they are trained from replay
-    play: PlayConfig = part(PlayConfig)  # how they are trained from both
+    play: PlayConfig = part(PlayConfig)  # how they are trained on real play, with learn_from both
     schedule: RoundConfig = part(RoundConfig)  # what each round does
-    # what habit and critic are trained on: imagination; replay, by Q-learning; or both, by V-trace on real play and by
-    # short imagined rollouts
+    # what habit and critic are trained on: imagination; replay, by Q-learning; or both, which is imagination until
+    # play_from steps, then V-trace on real play (and on short imagined rollouts, with rollout_batches)
     learn_from: Literal['imagination', 'replay', 'both'] = 'imagination'
     # transition model of chapter 04 to start from, with its game, seed, sizes and random play; by default the first
     # round trains one

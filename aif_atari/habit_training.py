@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Experience', 'learns_from_play', 'batches_of_round', 'train_habit']
 
-# %% ../nbs/05c1_habit_training.ipynb #9f837495
+# %% ../nbs/05c1_habit_training.ipynb #8bcfe59d
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from .policy_imagination import train_policy_in_imagination
 from .policy_play import train_policy_from_play
 from .policy_replay import DuelingQNetwork, train_q_from_replay
 
-# %% ../nbs/05c1_habit_training.ipynb #b96d4015
+# %% ../nbs/05c1_habit_training.ipynb #5a8d8483
 class Experience(NamedTuple):
     "All play so far."
 
@@ -32,7 +32,7 @@ class Experience(NamedTuple):
         "The policy that made the play."
         out = np.full_like(self.visits, np.nan)
         known = np.isfinite(self.visits[:, 0])
-        out[known] = sharpen(self.visits[known], action_precision) if known.any() else out[known]
+        out[known] = sharpen(self.visits[known], action_precision)
         return out
 
     def latest_visits(self) -> np.ndarray:  # (N, A)
@@ -42,7 +42,7 @@ class Experience(NamedTuple):
         out[rows:] = self.visits[rows:]
         return out
 
-# %% ../nbs/05c1_habit_training.ipynb #1dcfef44
+# %% ../nbs/05c1_habit_training.ipynb #4eb97550
 def learns_from_play(
     cfg: TrainAgentConfig,
     frames: int,  # of all play so far
