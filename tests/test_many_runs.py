@@ -85,10 +85,10 @@ def test_a_sweep_survives_kill_9_of_a_worker_and_of_itself(whole, tmp_path):
 
 @unix_only
 def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(whole, tmp_path):
-    line = f'{FOUR} --workers 1 --output_dir sweep'  # in turn, so that some are left on a slow machine
+    line = f'{FOUR} --output_dir sweep'
     process = start(line, tmp_path)
-    left = wait_for(lambda: workers_of(process))
     wait_for(lambda: list(tmp_path.glob('sweep/seed-*/metrics.jsonl')))
+    left = workers_of(process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
