@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VTrace', 'vtrace', 'PlayConfig', 'Segment', 'PlayedSegments', 'segment_loss', 'train_policy_from_play']
 
-# %% ../nbs/05b1_policy_play.ipynb #cab9f3eb
+# %% ../nbs/05b1_policy_play.ipynb #dfe4bec2
 from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
@@ -23,7 +23,7 @@ from .optimisation import check_finite
 from .policy_imagination import ImaginationConfig, imagine_rollout, ppo_loss
 from .transition import TransitionModel
 
-# %% ../nbs/05b1_policy_play.ipynb #28fd32ee
+# %% ../nbs/05b1_policy_play.ipynb #bc9e2d5c
 class VTrace(NamedTuple):
     targets: torch.Tensor  # (T, B) nats, for the critic
     action_returns: torch.Tensor  # (T, B) nats, G to come after the action that was taken
@@ -47,7 +47,7 @@ def vtrace(
     after = (1 - lambda_) * value[1:] + lambda_ * targets[1:]
     return VTrace(targets[:-1], G + discount * continue_prob * after)
 
-# %% ../nbs/05b1_policy_play.ipynb #67c5e749
+# %% ../nbs/05b1_policy_play.ipynb #d8bc25e1
 @dataclass
 class PlayConfig:
     # learn_from both: agent steps after which habit and critic learn from play; until then they learn in imagination.
@@ -66,7 +66,7 @@ class PlayConfig:
     rollout_steps: Annotated[int, Bounds(1, 1000)] = 5  # H, decisions in each of these rollouts
     rollout_epochs: Natural = 2  # times that each rollout is learned from
 
-# %% ../nbs/05b1_policy_play.ipynb #1ba675e2
+# %% ../nbs/05b1_policy_play.ipynb #ab24bb83
 class Segment(NamedTuple):
     "T real steps from each of B rows of play; near the end of a game fewer, and padded."
 
@@ -143,7 +143,7 @@ class PlayedSegments:
         z, h = b.mu[rows].to(device), self.h[rows - self.since].float()
         return Segment(z, h, *(x.to(device) for x in (*steps, real)))
 
-# %% ../nbs/05b1_policy_play.ipynb #557fdf19
+# %% ../nbs/05b1_policy_play.ipynb #88c6338b
 def segment_loss(
     habit: Habit,
     s: Segment,

@@ -103,7 +103,7 @@ PRESETS = dict(
         ),
     ),
     breakout=Preset(
-        'Breakout in half an hour of one core: imagination up to 40,000 steps, then real play',
+        'Breakout: imagination up to 40,000 steps, then real play; not measured over seeds yet',
         dict(
             env_name='Breakout',
             learn_from='both',
