@@ -30,7 +30,7 @@ from aif_atari.agent import (
     save_agent,
     set_agent_aside,
 )
-from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes
+from .beliefs import BeliefData, Beliefs, concat_beliefs, encode_episodes, without_forced_actions
 from .checkpoints import find_device, is_longer, keep_model, open_run, write_config
 from .collect import keep_play
 from .config import check_bounds, make_config
@@ -119,7 +119,8 @@ def encode_rounds(
     if belief_cache.get('vae') is not vae:
         belief_cache.update(vae=vae, parts=[])
     vae.to(find_device(cfg.device))
-    belief_cache['parts'] += [encode_episodes(vae, eps) for eps in rounds[len(belief_cache['parts']) :]]
+    added = rounds[len(belief_cache['parts']) :]
+    belief_cache['parts'] += [encode_episodes(vae, without_forced_actions(eps)) for eps in added]
     vae.cpu()
     return concat_beliefs(belief_cache['parts'])
 

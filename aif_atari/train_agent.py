@@ -26,7 +26,7 @@ from aif_atari.agent import (
     save_agent,
     training_game,
 )
-from .beliefs import encode_episodes
+from .beliefs import encode_episodes, without_forced_actions
 from .checkpoints import open_result, weights_hash
 from .cli import Preset, command
 from .config import Bounds, Count, Seed, check_bounds, make_config
@@ -189,7 +189,8 @@ def refit_outcomes(
     settings = dict(env_name=eps.config['env_name'], seed=seed, checkpoint_freq=epochs, outcome_epochs=epochs)
     own = dict(transition=agent.model.cfg, output_dir=str(check_folder(folder)))
     cfg = make_config(TrainTransitionConfig, settings | own)
-    train, val = (encode_episodes(agent.vae, part) for part in split_episodes(eps, 0.2, seed))
+    sides = split_episodes(eps, 0.2, seed)
+    train, val = (encode_episodes(agent.vae, without_forced_actions(part)) for part in sides)
     finetune_outcome_head(agent.model, train, val, cfg)
     agent.eval()
 

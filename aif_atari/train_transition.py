@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
+from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes, without_forced_actions
 from aif_atari.checkpoints import (
     find_device,
     is_longer,
@@ -310,7 +310,7 @@ def train_transition(
         ready()
         sides = split_episodes(eps, cfg.train.val_split, seed)
         check_lengths(sides, longest_window(cfg))
-        train, val = (encode_episodes(vae, side) for side in sides)
+        train, val = (encode_episodes(vae, without_forced_actions(side)) for side in sides)
         torch.manual_seed(seed)
         model = TransitionModel(cfg.transition).to(device)
         if start is None:
