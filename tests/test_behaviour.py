@@ -2,7 +2,8 @@
 
 Processors round differently, and a training makes the difference grow. So there is a file for each kind on which the
 tests were run: `behaviour_amx.json` for those with matrix units, written by version 0.3.0, and `behaviour.json` for
-others. Half precision is off, since it depends on the processor too.
+others. Half precision is off, since it depends on the processor too. So are the random actions in place of forced ones
+(`without_forced_actions`), which came after the files: the rest of an agent's training is compared without them.
 `python tests/test_behaviour.py` writes the file that is nearest anew; with `--exact` it compares without tolerance.
 """
 
@@ -105,6 +106,7 @@ def of_renormalising_model(folder):
 
 
 @mock.patch('torch.cpu._is_avx512_bf16_supported', lambda: False, create=True)  # what mixed_precision `auto` asks
+@mock.patch('aif_atari.active_learning.without_forced_actions', lambda eps: eps)
 def measured():
     "All of it, as the golden file holds it."
     torch.set_num_threads(1)
