@@ -76,7 +76,7 @@ def without_forced_actions(
     seed: int = 0,  # of the draws
 ) -> Episodes:  # whose other columns are the same arrays
     "The same play, with a random action at each step where fire was pressed in the player's place."
-    if not (eps.config['fire_lives'] and 'FIRE' in eps.action_names):
+    if not (eps.config.get('fire_lives') and 'FIRE' in eps.action_names):
         return eps
     forced = np.append(False, np.diff(eps.lives.astype(int)) < 0)
     forced[eps.starts] = True
