@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from aif_atari.agent import (
-    HABIT_NETWORKS,
     Agent,
     HeldActions,
     TrainAgentConfig,
     agent_file,
     load_agent,
+    new_habit,
     save_agent,
     set_agent_aside,
 )
@@ -120,7 +120,8 @@ def encode_rounds(
         belief_cache.update(vae=vae, parts=[])
     vae.to(find_device(cfg.device))
     added = rounds[len(belief_cache['parts']) :]
-    belief_cache['parts'] += [encode_episodes(vae, without_forced_actions(eps)) for eps in added]
+    shift = cfg.replay.frame_shift if cfg.learn_from == 'replay' else 0
+    belief_cache['parts'] += [encode_episodes(vae, without_forced_actions(eps), shift) for eps in added]
     vae.cpu()
     return concat_beliefs(belief_cache['parts'])
 
@@ -298,7 +299,7 @@ def train_models(
         model = train_transition_round(cfg, rounds, beliefs, folder, model_epochs, model, recent)
     assert model is not None  # as the VAE
     torch.manual_seed(cfg.seed + len(rounds) - 1)
-    habit = HABIT_NETWORKS[cfg.learn_from](model)
+    habit = new_habit(cfg, model)
     if agent:
         habit.load_state_dict(agent.habit.state_dict())
     return Agent(vae, model, habit, beliefs.lv.mean(0)), beliefs

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .agent import Agent, training_game
+from .agent import Agent, new_habit, training_game
 from .config import make_config
 from .core import one_of
 from .data import ConstantPolicy, RandomPolicy
@@ -28,7 +28,7 @@ def untrained(agent: Agent, seed: int = 0) -> Agent:
     model = TransitionModel(agent.model.cfg)
     model.centre.copy_(agent.model.centre)
     model.scale.copy_(agent.model.scale)
-    return Agent(agent.vae, model.eval(), type(agent.habit)(model), agent.lv_q).to(agent.lv_q.device)
+    return Agent(agent.vae, model.eval(), new_habit(agent.settings, model), agent.lv_q).to(agent.lv_q.device)
 
 
 CONDITIONS = dict(
