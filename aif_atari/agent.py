@@ -89,7 +89,7 @@ class TrainAgentConfig:
     # play of the game, as aif_collect stores it, in place of the first round's random play; its steps count
     episodes_file: str = ''
     vae: VAEConfig = part(VAEConfig, **(grid_settings() | dict(foreground_weight=10.0)))  # the encoder and decoder
-    transition: TransitionConfig = part(TransitionConfig)  # the transition model
+    transition: TransitionConfig = part(TransitionConfig, past_beliefs=3)  # the transition model
     # how it acts while it collects: by its habit, sampled
     act: AgentConfig = part(AgentConfig, num_simulations=25, choose_by='habit', action_precision=1.0, discount=0.98)
     imagination: ImaginationConfig = part(ImaginationConfig)  # how habit and critic are trained in imagination
@@ -120,7 +120,8 @@ def agent_settings(
 ) -> TrainAgentConfig:
     "The settings of an agent. Files of earlier versions hold them flat, beside those of the models."
     if 'model' not in stored:
-        cfg = from_dict(TrainAgentConfig, stored)
+        own = dict(past_beliefs=1) | stored.get('transition', {})  # which earlier versions lack
+        cfg = from_dict(TrainAgentConfig, stored | dict(transition=own))
     else:
         flat = FIRST_DEFAULTS | {k: v for k, v in stored.items() if k not in ('vae', 'model')}
         vae, transition = from_dict(VAEConfig, stored['vae']), from_dict(TransitionConfig, stored['model'])

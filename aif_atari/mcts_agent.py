@@ -142,7 +142,8 @@ class HabitNetwork(Habit):
         super().__init__()
         cfg, H, Z = model.cfg, model.cfg.hidden, model.cfg.latent_dim
         if cfg.kind == 'grid':
-            self.read = nn.Sequential(nn.Conv2d(2 * Z + H, 16, 3, 1, 1), nn.ReLU())
+            inputs = H + Z * (1 + cfg.past_beliefs)
+            self.read = nn.Sequential(nn.Conv2d(inputs, 16, 3, 1, 1), nn.ReLU())
             n = 16 * cfg.latent_grid**2
         else:
             n = H + cfg.z_dim

@@ -42,7 +42,7 @@ def n_step_returns(
 
 # %% ../nbs/05b_policy_replay.ipynb #ee802f23
 class DuelingQNetwork(Habit):
-    "G still to come after each action, from the last two beliefs on a grid; critic and policy in one (Millidge 2020)."
+    "G still to come after each action, from the latest beliefs on a grid; critic and policy in one (Millidge 2020)."
 
     centre: torch.Tensor  # (Z,) the transition model's
     scale: torch.Tensor  # (Z,) the transition model's
@@ -63,7 +63,7 @@ class DuelingQNetwork(Habit):
         assert isinstance(model.body, GridBody)
         Z, g, A = model.cfg.latent_dim, model.cfg.latent_grid, model.cfg.num_actions
         self.read = nn.Sequential(
-            nn.Conv2d(2 * Z + 2, 32, 3, 1, 1),
+            nn.Conv2d((1 + model.cfg.past_beliefs) * Z + 2, 32, 3, 1, 1),
             nn.ReLU(),
             nn.Conv2d(32, 32, 3, 2, 1),
             nn.ReLU(),
@@ -75,7 +75,7 @@ class DuelingQNetwork(Habit):
         )
         outputs = max(1, num_bins)
         self.value, self.advantage = nn.Linear(width, outputs), nn.Linear(width, A * outputs)
-        self.precision, self.dim, self.num_bins = precision, Z, num_bins
+        self.precision, self.num_bins, self.past_beliefs = precision, num_bins, model.cfg.past_beliefs
         for layer in (self.value, self.advantage):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)  # at first G is 0 for every action
@@ -88,11 +88,12 @@ class DuelingQNetwork(Habit):
     def outputs(
         self,
         z: torch.Tensor,  # (B, Z) beliefs
-        before: torch.Tensor,  # (B, Z) those of the step before
+        past: torch.Tensor,  # (B, P, Z) those of the P steps before, the latest first
     ) -> torch.Tensor:  # (B, A, K) logits over the support; without bins (B, A, 1) nats
         "What the heads say of each action."
-        z, before = ((x.float() - self.centre) / self.scale for x in (z, before))
-        grids = [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, before - z)]
+        z, past = ((x.float() - self.centre) / self.scale for x in (z, past))
+        changes = (before - z for before in past.unbind(1))
+        grids = [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, *changes)]
         x = torch.cat([*grids, self.place.expand(len(z), -1, -1, -1)], 1)
         x = self.read(x.contiguous(memory_format=torch.channels_last))
         value = self.value(x)[:, None]
@@ -102,20 +103,21 @@ class DuelingQNetwork(Habit):
     def values(
         self,
         z: torch.Tensor,  # (B, Z) beliefs
-        before: torch.Tensor,  # (B, Z) those of the step before
+        past: torch.Tensor,  # (B, P, Z) those of the P steps before, the latest first
     ) -> torch.Tensor:  # (B, A) nats
         "G still to come after each action, in expectation."
-        found = self.outputs(z, before)
+        found = self.outputs(z, past)
         return (found.softmax(-1) * self.support).sum(-1) if self.num_bins else found[..., 0]
 
     def forward(
         self,
-        state: tuple,  # (z, h) belief and the transition model's memory, which holds the belief before
+        state: tuple,  # (z, h) belief and the transition model's memory, which holds the beliefs before
     ) -> tuple[torch.Tensor, torch.Tensor]:  # (B, A) logits of the policy; (B,) nats, G to come
         "Policy and critic, as `HabitNetwork` returns them."
         z, h = state
-        before = self.centre + self.scale * h[..., -self.dim :].permute(0, 3, 1, 2).flatten(1)
-        G = self.values(z, before)
+        dim = self.past_beliefs * z.shape[1] // h[0, ..., 0].numel()
+        past = h[..., -dim:].permute(0, 3, 1, 2).reshape(len(z), self.past_beliefs, -1).flip(1)
+        G = self.values(z, self.centre + self.scale * past)
         return -self.precision * G, G.min(1).values
 
 # %% ../nbs/05b_policy_replay.ipynb #e59fb04f
@@ -135,12 +137,12 @@ class ReplayConfig:
 class ReplaySample(NamedTuple):
     "n real steps from each of B rows of play."
 
-    seen: tuple  # belief and the one before, (B, Z) each
+    seen: tuple  # belief (B, Z) and those before (B, P, Z)
     a: torch.Tensor  # (B,) int64, the action
     G: torch.Tensor  # (n, B) nats, of the steps that follow
     continue_prob: torch.Tensor  # (n, B) 0 where the step lost something, else 1
     steps: torch.Tensor  # (B,) int64, how many of these n steps the episode still has, at least 1
-    after: tuple  # belief and the one before, after the last of them
+    after: tuple  # belief and those before, after the last of them
 
 
 class ReplayBuffer:
@@ -152,7 +154,9 @@ class ReplayBuffer:
         preferences: Preferences,  # utility of a reward and of a loss, nats
         n_step: int,  # n
         device: torch.device | str = 'cpu',
+        past_beliefs: int = 1,  # P, beliefs before each one
     ):
+        self.back = np.arange(1, 1 + past_beliefs)
         self.n, self.z, self.actions = n_step, beliefs.mu.to(device), beliefs.actions.to(device)
         utility = torch.tensor([preferences.reward_preference, preferences.loss_preference])
         self.G = -(beliefs.outcomes @ utility).to(device)
@@ -167,12 +171,13 @@ class ReplayBuffer:
     def state(
         self,
         rows: np.ndarray,  # (B,) int
-        rng: np.random.Generator | None = None,  # draws by how much both frames are moved; by default they are not
-    ) -> tuple:  # belief and the one before, (B, Z) each
-        "Beliefs at some rows and before them; at an episode's first frame both are that frame's."
+        rng: np.random.Generator | None = None,  # draws by how much all its frames are moved; by default they are not
+    ) -> tuple:  # belief (B, Z) and those before (B, P, Z)
+        "Beliefs at some rows and before them; before an episode's first frame they are that frame's."
         draw = rng is not None and len(self.views) > 1
         view = rng.integers(len(self.views), size=len(rows)) if draw else np.zeros(len(rows), int)
-        return self.views[view, rows].float(), self.views[view, np.maximum(rows - 1, self.begin[rows])].float()
+        before = np.maximum(rows[:, None] - self.back, self.begin[rows][:, None])
+        return self.views[view, rows].float(), self.views[view[:, None], before].float()
 
     def sample(
         self,
@@ -243,7 +248,7 @@ def train_q_from_replay(
     opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=can_fuse(device))
     target = copy.deepcopy(habit).requires_grad_(False)
     slow, fast = tuple(target.parameters()), tuple(habit.parameters())
-    buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device)
+    buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device, habit.past_beliefs)
     log, sums = [], []
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
         m = buffer.sample(rng, cfg.replay_batch_size)

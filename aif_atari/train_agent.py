@@ -105,6 +105,7 @@ PRESETS = dict(
         'habit and critic learned in imagination, as the shipped agent of Breakout was trained',
         dict(
             learn_from='imagination',
+            past_beliefs=1,
             choose_by='search',
             discount=0.97,
             foreground_weight=2.0,
@@ -124,6 +125,7 @@ PRESETS = dict(
         dict(
             env_name='Breakout',
             learn_from='both',
+            past_beliefs=1,
             discount=0.97,
             num_envs=8,
             vae_every=4,
@@ -141,6 +143,7 @@ PRESETS = dict(
             env_name='Pong',
             actions='0,2,3',
             learn_from='replay',
+            past_beliefs=1,
             n_step=3,
             num_bins=0,
             frame_shift=0,

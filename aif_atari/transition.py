@@ -32,6 +32,7 @@ class TransitionConfig:
     # games that the model tells apart; the number of an action is then that of its game times A, plus its own
     num_games: Annotated[int, Bounds(0, 1000)] = 0
     warmup_frames: Annotated[int, Bounds(1, 1000)] = 5  # observed frames before a rollout
+    past_beliefs: Annotated[int, Bounds(1, 16)] = 1  # with a grid: latest beliefs kept in the memory, for a habit
     # weight of the outcomes' surprise in the loss; the squared error has weight 1
     outcome_weight: NonNegative = 10.0
     # exponent of the weight of errors where beliefs vary little; 0: all weigh the same, 1: in inverse proportion
@@ -82,13 +83,14 @@ class GridBody(nn.Module):
         )
         self.read = nn.Sequential(conv(2 * Z + cfg.action_inputs + 2, H), nn.ReLU(), conv(H, H), nn.ReLU())
         self.gates, self.candidate = nn.Conv2d(2 * H, 2 * H, 1), conv(2 * H, H)
-        self.memory_shape, self.layer = (g, g, H + Z), lambda a, b: nn.Conv2d(a, b, 1)
+        self.memory_shape, self.layer = (g, g, H + Z * cfg.past_beliefs), lambda a, b: nn.Conv2d(a, b, 1)
         self.features, self.outputs, self.pooled = 2 * H, 2 * Z, 4 * H
 
     def forward(self, z, action, h):
-        "-> memory, which also holds z; features (B, grid, grid, 2*hidden); pooled features (B, 4*hidden)."
+        "-> memory, beliefs in its last channels; features (B, grid, grid, 2*hidden); pooled features (B, 4*hidden)."
         z = z.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1)
-        h, before = h.split([self.cfg.hidden, z.shape[-1]], -1)
+        h, past = h.split([self.cfg.hidden, self.cfg.past_beliefs * z.shape[-1]], -1)
+        before = past[..., -z.shape[-1] :]
         x = on_grid(
             self.read,
             torch.cat(
@@ -106,7 +108,8 @@ class GridBody(nn.Module):
         h = torch.lerp(on_grid(self.candidate, torch.cat([x, reset * k], -1)).tanh().to(h.dtype), h, keep.to(h.dtype))
         f = torch.cat([x, h.to(x.dtype)], -1)
         everywhere = f.flatten(1, 2)
-        return torch.cat([h, z], -1), f, torch.cat([everywhere.mean(1), everywhere.amax(1)], 1)
+        memory = torch.cat([h, past[..., z.shape[-1] :], z], -1)
+        return memory, f, torch.cat([everywhere.mean(1), everywhere.amax(1)], 1)
 
 
 class VectorBody(nn.Module):

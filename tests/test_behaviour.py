@@ -88,6 +88,7 @@ def of_transition_training(folder, **changes):
 # defaults of an agent's training when the files were written
 EARLIER = dict(
     learn_from='imagination',
+    past_beliefs=1,
     choose_by='search',
     discount=0.97,
     foreground_weight=2.0,
