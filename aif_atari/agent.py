@@ -121,7 +121,7 @@ def agent_settings(
     "The settings of an agent. Files of earlier versions hold them flat, beside those of the models."
     if 'model' not in stored:
         own = dict(past_beliefs=1) | stored.get('transition', {})  # which earlier versions lack
-        cfg = from_dict(TrainAgentConfig, stored | dict(transition=own))
+        cfg = from_dict(TrainAgentConfig, dict(stored) | dict(transition=own))
     else:
         flat = FIRST_DEFAULTS | {k: v for k, v in stored.items() if k not in ('vae', 'model')}
         vae, transition = from_dict(VAEConfig, stored['vae']), from_dict(TransitionConfig, stored['model'])

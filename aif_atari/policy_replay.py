@@ -174,8 +174,9 @@ class ReplayBuffer:
         rng: np.random.Generator | None = None,  # draws by how much all its frames are moved; by default they are not
     ) -> tuple:  # belief (B, Z) and those before (B, P, Z)
         "Beliefs at some rows and before them; before an episode's first frame they are that frame's."
-        draw = rng is not None and len(self.views) > 1
-        view = rng.integers(len(self.views), size=len(rows)) if draw else np.zeros(len(rows), int)
+        view = np.zeros(len(rows), int)
+        if rng is not None and len(self.views) > 1:
+            view = rng.integers(len(self.views), size=len(rows))
         before = np.maximum(rows[:, None] - self.back, self.begin[rows][:, None])
         return self.views[view, rows].float(), self.views[view[:, None], before].float()
 

@@ -247,7 +247,7 @@ OLD_SETTINGS = json.loads(
 
 
 # the defaults of version 0.2.0 are the preset `imagination`, without the settings that came later
-LATER = ('vae_every', 'foreground_weight')
+LATER = ('vae_every', 'foreground_weight', 'past_beliefs')
 AGENTS_LEARNED_BY = {k: v for k, v in AGENT_PRESETS['imagination'].settings.items() if k not in LATER} | dict(n_step=3)
 
 
