@@ -191,7 +191,7 @@ def check_train_agent(
     check(alike, 'The VAE and the transition model need the same latent_dim and latent_grid.')
     check_max_steps(cfg.collect.max_steps, schedule.transition_horizon + model.warmup_frames)
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
-    enough = model.past_beliefs < model.warmup_frames
+    enough = cfg.learn_from != 'replay' or model.past_beliefs < model.warmup_frames
     check(enough, f'past_beliefs must be less than warmup_frames ({model.warmup_frames}), not {model.past_beliefs}.')
     advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
     check(cfg.learn_from != 'replay' or cfg.act.repeat == 1, advice)

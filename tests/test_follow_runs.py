@@ -16,7 +16,7 @@ from aif_atari.run_state import holder_of, read_log, read_run, steps_of
 
 LINE = f'aif_train_vae {TINY} --output_dir run'
 AGENT = 'aif_train_agent --rounds 2 --first_steps 300 --round_steps 100 --total_timesteps 3000 --max_steps 60'
-AGENT += ' --frame_size 32 --width 4 --latent_grid 4 --latent_dim 2 --hidden 8 --warmup_frames 3'
+AGENT += ' --frame_size 32 --width 4 --latent_grid 4 --latent_dim 2 --hidden 8 --warmup_frames 3 --past_beliefs 2'
 AGENT += ' --transition_horizon 5 --num_envs 4'
 AGENT += ' --vae_epochs 2 --transition_epochs 2 --transition_epochs_later 1 --transition_steps 3'
 AGENT += ' --updates_first 4 --updates_later 4 --num_rollouts 4 --horizon 3 --num_simulations 3 --output_dir agent'
