@@ -195,6 +195,7 @@ def check_train_agent(
     check(enough, f'past_beliefs must be less than warmup_frames ({model.warmup_frames}), not {model.past_beliefs}.')
     advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
     check(cfg.learn_from != 'replay' or cfg.act.repeat == 1, advice)
+    check(cfg.replay.num_bins != 1, 'num_bins must be 0, or at least 2.')
     if cfg.learn_from == 'both':
         alone = cfg.act.repeat == 1 and not schedule.held_share
         check(alone, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')

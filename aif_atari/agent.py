@@ -112,7 +112,7 @@ class TrainAgentConfig:
 
 
 # what the first versions did without a setting for it, by their names
-FIRST_DEFAULTS = dict(learn_from='imagination', vae_every=1, model_batch=16, model_last=0)
+FIRST_DEFAULTS = dict(learn_from='imagination', vae_every=1, model_batch=16, model_last=0, num_bins=0, frame_shift=0)
 
 
 def agent_settings(
@@ -120,16 +120,10 @@ def agent_settings(
 ) -> TrainAgentConfig:
     "The settings of an agent. Files of earlier versions hold them flat, beside those of the models."
     if 'model' not in stored:
-        own = dict(past_beliefs=1) | stored.get('transition', {})  # which earlier versions lack
-        cfg = from_dict(TrainAgentConfig, dict(stored) | dict(transition=own))
-    else:
-        flat = FIRST_DEFAULTS | {k: v for k, v in stored.items() if k not in ('vae', 'model')}
-        vae, transition = from_dict(VAEConfig, stored['vae']), from_dict(TransitionConfig, stored['model'])
-        cfg = replace(from_dict(TrainAgentConfig, flat), vae=vae, transition=transition)
-    replay = stored.get('replay')  # in the first version a number
-    if not isinstance(replay, dict) or 'num_bins' not in replay:
-        cfg.replay = replace(cfg.replay, num_bins=0, frame_shift=0)
-    return cfg
+        return from_dict(TrainAgentConfig, stored)
+    flat = FIRST_DEFAULTS | {k: v for k, v in stored.items() if k not in ('vae', 'model')}
+    vae, transition = from_dict(VAEConfig, stored['vae']), from_dict(TransitionConfig, stored['model'])
+    return replace(from_dict(TrainAgentConfig, flat), vae=vae, transition=transition)
 
 # %% ../nbs/05c_agent.ipynb #73849515
 HELD_STEPS = (3, 10)  # the least and the most for which an action is held

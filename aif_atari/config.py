@@ -25,7 +25,7 @@ from types import MappingProxyType, NoneType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, cast, get_args, get_origin
 
 from .core import InputError, check, is_path
-from .renamed import RENAMED, RENAMED_VALUES
+from .renamed import EARLIER_VALUES, RENAMED, RENAMED_VALUES
 
 # %% ../nbs/config.ipynb #6ef83180
 MACHINE_LIMIT = 2**31 - 1  # bounds from here on are the machine's; messages don't mention them
@@ -417,7 +417,9 @@ def _translate(
         elif new is not None:
             new_values = RENAMED_VALUES.get(new.rpartition('.')[2], {})
             translated[new] = new_values.get(value, value) if isinstance(value, str) else value
-    return translated
+    earlier = EARLIER_VALUES.get(config.__name__, {})
+    lacking = {f.name for f in fields(config)} - translated.keys()
+    return earlier | translated if lacking <= earlier.keys() else translated
 
 
 def from_dict(

@@ -67,10 +67,14 @@ def _with_model(
     print(f'The game is {own}, that of the model to begin with.')
     sizes = ('latent_grid', 'latent_dim', 'hidden', 'warmup_frames')
     taken = {k: getattr(run.collect, k) for k in GAME} | {k: getattr(run.transition, k) for k in sizes}
-    cfg = make_config(TrainAgentConfig, taken, cfg, seed=run.train.seed)
+    past = min(cfg.transition.past_beliefs, run.transition.warmup_frames - 1)
+    cfg = make_config(TrainAgentConfig, taken, cfg, seed=run.train.seed, past_beliefs=past)
+    with_past = TransitionModel(replace(run.transition, past_beliefs=past))  # on which no weight depends
+    with_past.load_state_dict(model.state_dict())
+    with_past.settings = run
     play = read_play(run.episodes_file)[0] if run.episodes_file else None
     _check_budget(cfg, play)
-    return cfg, InitialModels(load_vae(resolve_vae_path(run)), model, play)
+    return cfg, InitialModels(load_vae(resolve_vae_path(run)), with_past.eval(), play)
 
 
 def _first_play(

@@ -347,8 +347,9 @@ class VersusConfig:
 # %% ../nbs/06c_rgm_atari.ipynb #34619ca2
 def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     "Train VAE, transition model and habit on play of a toy game: the agent, and the core-seconds of each part."
-    settings = dict(env_name=name.title(), seed=cfg.seed, transition_steps=120, fire_lives=False)
-    train = make_config(TrainAgentConfig, settings, output_dir=str(folder))
+    game = dict(env_name=name.title(), seed=cfg.seed, fire_lives=False)
+    models = dict(foreground_weight=2.0, past_beliefs=1, transition_steps=120, transition_batch_size=16, discount=0.97)
+    train = make_config(TrainAgentConfig, game | models, output_dir=str(folder))
     seconds, tick = {}, time.process_time()
 
     def lap(part):
