@@ -347,7 +347,9 @@ def train_after_last_round(
     if not epochs and not updates:
         save_agent(agent, agent_file(folder), cfg)
         return agent
-    beliefs, log = encode_rounds(cfg, rounds, agent.vae, {} if belief_cache is None else belief_cache), []
+    unmoved = replace(cfg, replay=replace(cfg.replay, frame_shift=0))  # shifts are for the habit alone
+    cache = {} if belief_cache is None else belief_cache
+    beliefs, log = encode_rounds(cfg if updates else unmoved, rounds, agent.vae, cache), []
     if epochs:
         agent.model = train_transition_round(cfg, rounds, beliefs, folder, epochs, agent.model)
     agent.to(find_device(cfg.device))
