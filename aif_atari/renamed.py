@@ -71,7 +71,7 @@ RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imaginati
 # Name of a configuration -> {setting that came later: what was done before it}. A stored configuration that has all
 # settings but these was written before
 EARLIER_VALUES: dict[str, dict[str, Any]] = {
-    'ReplayConfig': {'num_bins': 0, 'value_range': 100.0, 'frame_shift': 0},
+    'ReplayConfig': {'num_bins': 0, 'value_range': 15.0, 'frame_shift': 0},
     'TransitionConfig': {'past_beliefs': 1},
 }
 
