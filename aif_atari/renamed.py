@@ -72,7 +72,8 @@ RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imaginati
 # settings but these was written before
 EARLIER_VALUES: dict[str, dict[str, Any]] = {
     'ReplayConfig': {'num_bins': 0, 'value_range': 15.0, 'frame_shift': 0},
-    'TransitionConfig': {'past_beliefs': 1},
+    'RoundConfig': {'vae_every': 1, 'short_share': 0.5, 'held_share': 0.0},
+    'TransitionConfig': {'num_games': 0, 'past_beliefs': 1},
 }
 
 # %% ../nbs/renamed.ipynb #e8e5f2a3

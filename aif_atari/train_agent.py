@@ -175,6 +175,7 @@ PRESETS = dict(
             prioritized_fraction=0.5,
             outcome_weight=100.0,
             vae_epochs=20,
+            vae_every=1,
             vae_epochs_later=0,
             transition_epochs=1,
             transition_epochs_later=0,

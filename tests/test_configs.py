@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import aif_atari
+from aif_atari.agent import TrainAgentConfig, agent_settings
 from aif_atari.cli import command_specs
 from aif_atari.config import (
     Bounds,
@@ -257,6 +258,12 @@ def test_settings_of_before_are_read_with_todays_names(name):
     old, config = OLD_SETTINGS[name], CONFIGS[name]
     then = {k: v for k, v in AGENTS_LEARNED_BY.items() if name == 'TrainAgentConfig'}
     assert from_dict(config, old) == make_config(config, then, env_name=old['env_name'])
+
+
+def test_agents_of_0_3_0_are_read_as_they_were():
+    "That version kept the settings of each part together; its defaults are those of the preset `imagination`."
+    old = json.loads((ROOT / 'tests' / 'settings_0.3.0.json').read_text(encoding='utf-8'))
+    assert agent_settings(old) == make_config(TrainAgentConfig, AGENT_PRESETS['imagination'].settings)
 
 
 def short_paths(config, name):
