@@ -29,7 +29,7 @@ from aif_atari.data import play
 from aif_atari.mcts_agent import AgentConfig
 from aif_atari.paper_figures import make_figure
 from aif_atari.train import TrainVAEConfig, load_vae, train_vae
-from aif_atari.train_agent import train_and_report
+from aif_atari.train_agent import PRESETS, train_and_report
 from aif_atari.train_transition import (
     TrainTransitionConfig,
     load_transition,
@@ -85,22 +85,6 @@ def of_transition_training(folder, **changes):
     return dict(log=[row[part] for row in log for part in ('train', 'val')], weights=weights)
 
 
-# defaults of an agent's training when the files were written
-EARLIER = dict(
-    learn_from='imagination',
-    past_beliefs=1,
-    choose_by='search',
-    discount=0.97,
-    foreground_weight=2.0,
-    vae_every=1,
-    transition_epochs_last=0,
-    transition_batch_size=16,
-    n_step=3,
-    num_bins=0,
-    frame_shift=0,
-)
-
-
 def of_agent_training(folder, **changes):
     "Returns, visits and the logs of each round of a tiny training of an agent."
     sizes = dict(
@@ -108,7 +92,8 @@ def of_agent_training(folder, **changes):
     )
     epochs = dict(vae_epochs=1, vae_epochs_later=1, transition_epochs=2, transition_epochs_later=2, transition_steps=3)
     habit = dict(updates_first=4, updates_later=4, updates_last=5, num_rollouts=4, horizon=3)
-    train_and_report(make_config(TrainAgentConfig, sizes | epochs | habit | EARLIER | changes, output_dir=folder))
+    then = PRESETS['imagination'].settings  # the defaults when the files were written
+    train_and_report(make_config(TrainAgentConfig, {**then, **sizes, **epochs, **habit, **changes}, output_dir=folder))
     out = {}
     for k in range(2):
         report = json.loads((Path(folder) / f'round_{k}' / 'report.json').read_text(encoding='utf-8'))
