@@ -236,7 +236,9 @@ def play_round(
         np.save(buffer, new.visits.astype(np.float32))
         write_bytes(folder / 'visits.npy', buffer.getvalue())
         given = dict(source='episodes_file') if k == 0 and initial.play else {}
-        write_json(folder / 'report.json', report_of(k, new.eps, agent, evaluate) | given)
+        measured = schedule.transition_epochs_later or schedule.measure_steps  # a model that is trained last is not
+        report = report_of(k, new.eps, agent, evaluate if measured else None)
+        write_json(folder / 'report.json', report | given)
     return Play(load_episodes(folder / 'episodes.npz'), np.load(folder / 'visits.npy'))
 
 

@@ -118,6 +118,8 @@ class ImaginationEnv:
 class Habit(nn.Module):
     "Policy and critic in one network, which gives logits (B, A) and the G still to come (B,), in nats, of a state."
 
+    reads_memory = True  # whether it reads more of the memory than the beliefs that it keeps
+
     @torch.no_grad()
     def evaluate(
         self,
@@ -225,19 +227,37 @@ class BeliefTracker:
         self.fresh: torch.Tensor | None = None
 
     @torch.no_grad()
-    def perceive(
+    def see(
         self,
         frames: np.ndarray,  # (n, H, W, 3) uint8
-    ) -> State:
-        "Encode the frames and update belief and memory."
+    ) -> None:
+        "Encode the frames."
         z, W = self.vae.encode(to_float(frames, self.device))[0], self.model.cfg.warmup_frames
         if self.fresh is None or len(self.fresh) != len(frames):
             self.begin(len(frames), z)
         assert self.fresh is not None  # `begin` sets it
         self.age = np.where(self.fresh.cpu(), 0, self.age + 1)
         self.z = torch.cat([self.z[:, 1:], z[:, None]], 1)
-        seen = torch.as_tensor(np.minimum(self.age + 1, W), device=self.device)
-        self.state = z, self.model.observe(self.z, self.a, seen)
+        # beliefs, actions, and how many frames each game has had
+        self.window = self.z, self.a, torch.as_tensor(np.minimum(self.age + 1, W), device=self.device)
+        self._state = None
+
+    @property
+    def state(
+        self,
+    ) -> State:
+        "Belief and memory after the latest frames. The memory is computed when it is first asked for."
+        if self._state is None:
+            with torch.no_grad():
+                self._state = self.window[0][:, -1], self.model.observe(*self.window)
+        return self._state
+
+    def perceive(
+        self,
+        frames: np.ndarray,  # (n, H, W, 3) uint8
+    ) -> State:
+        "Encode the frames and update belief and memory."
+        self.see(frames)
         return self.state
 
     def begin(
@@ -310,7 +330,12 @@ class MCTSAgent(BeliefTracker):
         self,
         frames: np.ndarray,  # (n, H, W, 3) uint8
     ) -> np.ndarray:  # (n,) actions
-        state = self.perceive(frames)
+        if self.cfg.choose_by == 'habit' and not self.habit.reads_memory:
+            self.see(frames)
+            z, _, seen = self.window
+            state = z[:, -1], self.model.keep_beliefs(z, seen)
+        else:
+            state = self.perceive(frames)
         now = self.age % self.cfg.repeat == 0  # each game has its own clock
         if now.any():
             self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)

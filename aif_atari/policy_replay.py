@@ -44,6 +44,8 @@ def n_step_returns(
 class DuelingQNetwork(Habit):
     "G still to come after each action, from the latest beliefs on a grid; critic and policy in one (Millidge 2020)."
 
+    reads_memory = False
+
     centre: torch.Tensor  # (Z,) the transition model's
     scale: torch.Tensor  # (Z,) the transition model's
     place: torch.Tensor  # (1, 2, grid, grid), as in the transition model
@@ -259,10 +261,10 @@ def train_q_from_replay(
         loss.backward()
         nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
         opt.step()
-        check_finite(habit, 'habit')
         torch._foreach_lerp_(slow, fast, cfg.tau)  # pyright: ignore[reportPrivateImportUsage]
         sums.append((loss.item(), value.item()))
         if (step + 1) % max(1, steps // 10) == 0:
+            check_finite(habit, 'habit')
             log.append(dict(step=step + 1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))
             sums = []
     return log

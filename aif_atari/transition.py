@@ -222,6 +222,19 @@ class TransitionStep(nn.Module):
                 h = torch.where((seen >= z.shape[1] - t).view(-1, *[1] * (h.ndim - 1)), after, h)
         return h
 
+    def keep_beliefs(
+        self,
+        z: torch.Tensor,  # (B, T, Z) beliefs about the frames seen
+        seen: torch.Tensor,  # (B,) int, how many of the T frames were seen, the latest ones
+    ) -> torch.Tensor:  # the memory after the last action, but zero where it is recurrent
+        "What `observe` keeps of the beliefs before the last, on a grid; much faster, for a habit that reads no more."
+        before = min(self.cfg.past_beliefs, z.shape[1] - 1)
+        past = (z[:, -1 - before : -1] - self.centre) / self.scale
+        past = past * (seen[:, None] > torch.arange(before, 0, -1, device=seen.device))[..., None]
+        h = self.initial_state(len(z))
+        past = past.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1)
+        return torch.cat([h[..., : -past.shape[-1]], past], -1)
+
 # %% ../nbs/04_transition.ipynb #d2afe94b
 class TransitionModel(TransitionStep):
     "The transition model: `TransitionStep` with open-loop rollouts and the loss."
