@@ -24,6 +24,7 @@ from aif_atari.agent import (
     Agent,
     HeldActions,
     TrainAgentConfig,
+    VisitRecorder,
     agent_file,
     load_agent,
     new_habit,
@@ -41,7 +42,7 @@ from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes,
 from .frame_data import FrameData
 from .habit_training import Experience, batches_of_round, learns_from_play, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
-from .mcts_agent import MCTSAgent, VisitRecorder, check_agent
+from .mcts_agent import MCTSAgent, check_agent
 from .train import TrainConfig, fit, load_vae, production_vae_config
 from aif_atari.train_transition import (
     TrainTransitionConfig,

@@ -25,6 +25,7 @@ from . import __version__
 from aif_atari.agent import (
     Agent,
     AsTrainedConfig,
+    VisitRecorder,
     acting_config,
     fresh_game,
     load_agent,
@@ -41,7 +42,7 @@ from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
 from .imagination import TOWARDS
 from .lost_lives import lost_lives
-from .mcts_agent import AgentConfig, MCTSAgent, VisitRecorder
+from .mcts_agent import AgentConfig, MCTSAgent
 from .object_labels import can_be_replayed
 from .plotting import COLOURS, figure_style
 from .renamed import read_result

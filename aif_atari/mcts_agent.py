@@ -4,14 +4,12 @@
 
 # %% auto #0
 __all__ = ['ChooseBy', 'ActionPrecision', 'ImaginedStep', 'ImaginationEnv', 'Habit', 'HabitNetwork', 'AgentConfig', 'sharpen',
-           'BeliefTracker', 'MCTSAgent', 'action_weights', 'weights_of_policies', 'check_agent', 'share_of_visits',
-           'VisitRecorder']
+           'BeliefTracker', 'MCTSAgent', 'action_weights', 'weights_of_policies', 'check_agent']
 
 # %% ../nbs/05_mcts_agent.ipynb #71eab548
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +18,7 @@ from torch import nn
 from .checkpoints import half_precision, use_bfloat16
 from .config import Bounds, Switch, check_bounds, part
 from .core import check
-from .episodes import Episodes, to_float
+from .episodes import to_float
 from aif_atari.expected_free_energy import (
     Preferences,
     deep_neg_expected_utility,
@@ -412,56 +410,3 @@ def check_agent(
     check(not held or all(a.strip().isdecimal() for a in held.split(',')), f'{numbers}, not {held}.')
     for a in held.split(',') if held else ():
         check(int(a) < num_actions, f'hold_actions names action {int(a)}, but the game has {num_actions}, from 0.')
-
-# %% ../nbs/05_mcts_agent.ipynb #5d6ad8e6
-def share_of_visits(
-    policy: MCTSAgent,
-    actions: np.ndarray,  # (n,) that it has just chosen
-) -> np.ndarray:  # (n, A) sums to 1 for each game
-    "The normalised weight of each action in the last decision."
-    return policy.share
-
-
-class VisitRecorder:
-    "A policy that keeps a row for each of its decisions, episode by episode: by default the share of visits."
-
-    def __init__(
-        self,
-        policy: MCTSAgent,
-        keep: Callable[[Any, np.ndarray], np.ndarray] = share_of_visits,  # (policy, actions) -> a row for each game
-    ):
-        self.policy, self.keep = policy, keep
-        self.kept = []  # for each slot a list of episodes, each a list of rows
-
-    def __call__(
-        self,
-        frames: np.ndarray,  # (n, H, W, 3) uint8
-    ) -> np.ndarray:  # (n,) actions
-        actions = self.policy(frames)
-        if not self.kept:
-            self.kept = [[[]] for _ in frames]
-        for episodes, row in zip(self.kept, self.keep(self.policy, actions)):
-            episodes[-1].append(row)
-        return actions
-
-    def observe_step(
-        self,
-        actions: np.ndarray,  # (n,) that were executed
-        fresh: np.ndarray,  # (n,) bool, whether the next frame is the first of a new game
-    ) -> None:
-        "Pass the step on to the policy, and start a list for each new game."
-        self.policy.observe_step(actions, fresh)
-        for episodes, new in zip(self.kept, fresh):
-            if new:
-                episodes.append([])
-
-    def visits(
-        self,
-        eps: Episodes,  # that were played
-    ) -> np.ndarray:  # (num_frames, K) in the order of `eps.rows()`, nan where no decision was made
-        "The row that was kept at each frame."
-        out, turn = [], [iter(episodes) for episodes in self.kept]
-        for slot, n in zip(eps.slots, eps.lengths):
-            rows = np.array(next(turn[slot]), float)[: n - 1]
-            out.append(np.concatenate([rows, np.full((n - len(rows), rows.shape[1]), np.nan)]))
-        return np.concatenate(out)
