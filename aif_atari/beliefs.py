@@ -62,8 +62,9 @@ def move_frames(
     right: int,  # pixels; negative is left
 ) -> np.ndarray:  # (n, H, W, C)
     "Frames moved by some pixels. What comes in repeats the edge."
-    y, x = (np.arange(n) - by for n, by in zip(frames.shape[1:3], (down, right)))
-    return frames[:, y.clip(0, len(y) - 1)][:, :, x.clip(0, len(x) - 1)]
+    (height, width), (y, x) = frames.shape[1:3], (abs(down), abs(right))
+    padded = np.pad(frames, ((0, 0), (y, y), (x, x), (0, 0)), 'edge')
+    return padded[:, y - down : y - down + height, x - right : x - right + width]
 
 
 def encode_moved(
@@ -72,12 +73,15 @@ def encode_moved(
     pixels: int,  # by which frames are moved
 ) -> torch.Tensor:  # (8, N, Z) float16
     "Posterior means of all frames, moved into each of eight directions (random shifts of Kostrikov et al. 2021)."
-    rows = eps.rows()
+    rows, device = eps.rows(), next(vae.parameters()).device.type
+    half = use_bfloat16('auto', device)  # they are kept in half precision too
     out = torch.empty(len(DIRECTIONS), len(rows), vae.cfg.z_dim, dtype=torch.float16)
     for some in np.array_split(np.arange(len(rows)), max(1, len(rows) // 1000)):
         frames = eps.stack(rows[some], vae.cfg.context)
         for i, (down, right) in enumerate(DIRECTIONS):
-            out[i, some] = encode_frames(vae, move_frames(frames, down * pixels, right * pixels))[0].cpu().half()
+            moved = move_frames(frames, down * pixels, right * pixels)
+            with half_precision(device, half):
+                out[i, some] = encode_frames(vae, moved)[0].half()
     return out
 
 
