@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['aif_compare', 'FOUNDING', 'CompareConfig', 'decision_facts', 'play_condition', 'summary_of', 'same_comparison',
-           'begin_comparison', 'condition_line', 'chosen_conditions', 'compare_agents', 'load_comparison',
-           'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled', 'condition_row', 'comparison_table',
-           'changed_by_search', 'own_simulations', 'plot_conditions', 'plot_simulations', 'plot_learning',
-           'plot_comparison']
+           'begin_comparison', 'condition_line', 'chosen_conditions', 'model_measures', 'analyse_habit',
+           'compare_agents', 'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled',
+           'condition_row', 'comparison_table', 'changed_by_search', 'own_simulations', 'plot_conditions',
+           'plot_simulations', 'plot_learning', 'plot_comparison']
 
 # %% ../nbs/05j_compare.ipynb #c6f3fd5d
 import time
@@ -40,7 +40,8 @@ from .core import check, check_folder, claim, provenance, read_json, write_json
 from .data import play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
-from .imagination import TOWARDS
+from .eval import compare
+from .imagination import TOWARDS, imagine_windows, score_outcomes
 from .lost_lives import lost_lives
 from .mcts_agent import AgentConfig, MCTSAgent
 from .object_labels import can_be_replayed
@@ -183,10 +184,40 @@ def chosen_conditions(
     return [*CONDITIONS, *constant, *(f'search_{n}' for n in (5, 10, 50, 100))]
 
 
+def model_measures(
+    agent: Agent,
+    eps: Episodes,  # play that it was not trained on
+    horizon: int = 5,  # imagined steps
+) -> dict:  # `psnr_moving`, dB; `outcomes` within the horizon: AUC, calibration error, share of windows that have one
+    "How well the VAE and the transition model know play, from its first ten games."
+    some = eps.subset(np.arange(min(10, len(eps))))
+    out = dict(psnr_moving=compare(agent.vae, some)['VAE']['psnr_moving'])
+    if some.lengths.max() >= agent.model.cfg.warmup_frames + horizon:
+        scores = score_outcomes(imagine_windows(agent.model, agent.vae, some, horizon, 1000), horizon)
+        values = ('roc_auc', 'calibration_error')
+        out['outcomes'] = {k: dict(share=s['share']) | {v: s[v]['value'] for v in values} for k, s in scores.items()}
+    return out
+
+
+def analyse_habit(
+    agent: Agent,
+    out: dict,  # the comparison so far
+    play_habit: Callable[[], Episodes],  # its games
+) -> dict:  # of the parts that `out` lacks
+    "What the habit's games say of the models, and of the lives that it lost."
+    name, found = find_game(out['env_name'])[1], {}
+    replayable = name in TOWARDS and can_be_replayed(agent.settings.collect)
+    if 'habit' in out['conditions'] and 'models' not in out:
+        found['models'] = model_measures(agent, play_habit())
+    if 'habit' in out['conditions'] and replayable and 'near' not in out.get('lost_lives', {}):
+        found['lost_lives'] = lost_lives(agent.cpu(), with_ram(play_habit()))
+    return found
+
+
 def compare_agents(
     cfg: CompareConfig,
 ) -> dict:  # as it is written
-    "Play all conditions and write each one's returns as it ends. For the habit, also analyse the lives it lost."
+    "Play all conditions and write each one's returns as it ends. For the habit, also analyse the play and its losses."
     check_bounds(cfg)
     path = resolve_agent_path(cfg)
     if cfg.export_dir:
@@ -197,20 +228,23 @@ def compare_agents(
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps, **at_once)
     name = find_game(game.env_name)[1]
     with claim(Path(cfg.results_dir) / f'{name}_{agent.settings.seed}.json', is_file=True) as file:
-        out, by_habit = begin_comparison(cfg, agent, act, path, file), None
+        out, by_habit = begin_comparison(cfg, agent, act, path, file), []
         policies = {c: make_policy(c, agent, act, cfg.seed) for c in chosen_conditions(cfg, game)}
         for condition, policy in policies.items():
             if condition in out['conditions']:
                 print('Measured before, not played again: ', end='')
             else:
                 eps, out['conditions'][condition] = play_condition(game, policy)
-                by_habit = eps if condition == 'habit' else by_habit
+                by_habit += [eps] * (condition == 'habit')
                 write_json(file, out | provenance())
             print(condition_line(condition, out['conditions'][condition]), flush=True)
-        known = 'near' in out.get('lost_lives', {}) or name not in TOWARDS or not can_be_replayed(game)
-        if 'habit' in out['conditions'] and not known:
-            eps = with_ram(by_habit or play(game, make_policy('habit', agent, act, cfg.seed)))
-            out['lost_lives'] = lost_lives(agent.cpu(), eps)
+
+        def play_habit():
+            return by_habit[0] if by_habit else play(game, make_policy('habit', agent, act, cfg.seed))
+
+        more = analyse_habit(agent, out, play_habit)
+        if more:
+            out |= more
             write_json(file, out | provenance())
         if cfg.export_dir:
             export_weights(path, cfg.export_name or name, 'Agent', cfg.export_dir)
