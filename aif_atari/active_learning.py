@@ -9,7 +9,6 @@ __all__ = ['Play', 'unsearched', 'play_steps', 'train_vae_round', 'encode_rounds
 
 # %% ../nbs/05d_active_learning.ipynb #4ce4ce66
 import io
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from aif_atari.agent import (
     agent_file,
     load_agent,
     new_habit,
+    round_seed,
     save_agent,
     set_agent_aside,
 )
@@ -40,7 +40,7 @@ from .data import play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_rounds, to_float
 from .frame_data import FrameData
-from .habit_training import Experience, batches_of_round, learns_from_play, train_habit
+from .habit_training import Experience, batches_of_round, check_learner, learns_from_play, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
 from .mcts_agent import MCTSAgent, check_agent
 from .train import TrainConfig, fit, load_vae, production_vae_config
@@ -192,16 +192,8 @@ def check_train_agent(
     check(alike, 'The VAE and the transition model need the same latent_dim and latent_grid.')
     check_max_steps(cfg.collect.max_steps, schedule.transition_horizon + model.warmup_frames)
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
-    enough = cfg.learn_from != 'replay' or model.past_beliefs < model.warmup_frames
-    check(enough, f'past_beliefs must be less than warmup_frames ({model.warmup_frames}), not {model.past_beliefs}.')
-    advice = 'A habit that is trained from replay holds no actions: with --learn_from replay, repeat must be 1.'
-    check(cfg.learn_from != 'replay' or cfg.act.repeat == 1, advice)
-    check(cfg.replay.num_bins != 1, 'num_bins must be 0, or at least 2.')
-    if cfg.learn_from == 'both':
-        alone = cfg.act.repeat == 1 and not schedule.held_share
-        check(alone, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')
-        sampled = math.isfinite(cfg.act.action_precision)
-        check(sampled, 'With --learn_from both actions are sampled: action_precision must be finite, such as 1.')
+    check(vae.context == 1, f'An agent encodes single frames: context must be 1, not {vae.context}.')
+    check_learner(cfg)
     first, total = schedule.first_steps, schedule.total_timesteps
     enough = total > first or cfg.episodes_file  # whose steps are checked when they are read
     check(enough, f'total_timesteps must be more than first_steps ({first}), not {total}.')
@@ -228,7 +220,7 @@ def play_round(
             policy = agent and agent.to(find_device(cfg.device)).mcts_agent(cfg.act, cfg.seed + k)
             measuring = agent is not None and schedule.measure_steps > 0
             reserved_steps = schedule.measure_steps + settle_steps(cfg.collect) if measuring else 0
-            game = replace(cfg.collect, seed=100_000 * cfg.seed + 1000 * k)
+            game = replace(cfg.collect, seed=round_seed(cfg.seed, k))
             enough = schedule.round_steps if k else schedule.first_steps
             new = play_steps(game, enough, limit - reserved_steps, policy, schedule.held_share)
         if k or not cfg.episodes_file:  # whose copy lies there
@@ -438,4 +430,4 @@ def round_line(
     loss = f", calibration error of loss {r['outcomes']['loss']['calibration_error']:.3f}" if 'outcomes' in r else ''
     cut = f" ({r['cut']} cut)" if r.get('cut') else ''
     play = f"{r['steps']} steps, {r['episodes']} games{cut}, mean return {np.mean(r['returns']):.1f}"
-    return f"round {r['round']}: {play}{loss}{seen}{after}, {r['core_seconds'] / 60:.1f} core-minutes"
+    return f"round {r['round']}: {play}{loss}{seen}{after}, {r.get('core_seconds', 0) / 60:.1f} core-minutes"

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FIRST_DEFAULTS', 'HELD_STEPS', 'RoundConfig', 'TrainAgentConfig', 'agent_settings', 'share_of_visits',
            'VisitRecorder', 'HeldActions', 'new_habit', 'Agent', 'save_agent', 'load_agent', 'agent_file',
-           'set_agent_aside', 'AsTrainedConfig', 'resolve_agent_path', 'training_of', 'training_game', 'fresh_game',
-           'acting_config']
+           'set_agent_aside', 'AsTrainedConfig', 'resolve_agent_path', 'training_of', 'training_game', 'round_seed',
+           'fresh_game', 'acting_config']
 
 # %% ../nbs/05c_agent.ipynb #ee490b35
 import math
@@ -65,9 +65,9 @@ class RoundConfig:
     total_timesteps: Count = 100000
     # agent steps of each later round's first game to play again, to measure object recall; they count
     measure_steps: Natural = 0
-    recent_steps: Count = 8000  # latest steps, which give half of the training data of later rounds
+    recent_steps: Count = 8000  # latest steps, half of the later rounds' data; replay takes all steps alike
     vae_epochs: Count = 15  # passes of the VAE over the first round's frames
-    # and, in each later round, over its frames and as many earlier ones; 0 keeps the VAE as it is
+    # and, every vae_every rounds, over the frames since and as many earlier ones; 0 keeps the VAE as it is
     vae_epochs_later: Natural = 1
     vae_every: Count = 10  # rounds from one of these trainings of the VAE to the next
     transition_epochs: Count = 2  # epochs of the transition model in the first round
@@ -104,7 +104,7 @@ class TrainAgentConfig:
     # round trains one
     model_path: str = ''
     pretrained: str = ''  # or the name of a shipped one, such as pong
-    # shipped VAE to use as it is, such as breakout; by default the first round trains one, and later rounds go on
+    # shipped VAE to use as it is, such as breakout; by default the first round trains one, and later ones go on
     vae_pretrained: str = ''
     vae_path: str = ''  # or the checkpoint of one
     seed: BaseSeed = 42  # of play and training
@@ -356,14 +356,23 @@ def training_game(
     return replace(agent.settings.collect, **changes)
 
 
+def round_seed(
+    seed: int,  # of the training
+    k: int,  # round, from 0
+) -> int:
+    "The seed of the games that a training plays in a round."
+    return 100_000 * seed + 1000 * k
+
+
 def fresh_game(
     agent: Agent,
     seed: int,  # of the games
     **changes: Any,  # other fields of `CollectConfig` to replace
 ) -> CollectConfig:
     "The same game, from a seed that the agent was not trained on. Raise `InputError` for the seed of its training."
-    advice = 'choose another --seed'
-    check(seed != agent.settings.seed, f'The agent was trained on the games of seed {seed}; {advice}.')
+    own, rounds = agent.settings.seed, agent.settings.schedule.rounds
+    played = {own, *(round_seed(own, k) for k in range(rounds))}
+    check(seed not in played, f'The agent was trained on the games of seed {seed}; choose another --seed.')
     return training_game(agent, seed=seed, **changes)
 
 

@@ -76,7 +76,8 @@ def decision_facts(
     The indicators are of the chosen action, the most visited one and the one with the least mean G. The gaps are
     between the two best actions: in ln P of the habit, and in mean G.
     """
-    prior = policy.habit.evaluate(policy.state)[0]
+    habit_alone = policy.cfg.choose_by == 'habit' and policy.cfg.repeat == 1
+    prior = policy.share if habit_alone else policy.habit.evaluate(policy.state)[0]
     best, n = prior.argmax(1), len(actions)
     facts = np.full((n, 5), np.nan)
     facts[:, 0] = best != actions

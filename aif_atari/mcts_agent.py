@@ -116,7 +116,7 @@ class ImaginationEnv:
 class Habit(nn.Module):
     "Policy and critic in one network, which gives logits (B, A) and the G still to come (B,), in nats, of a state."
 
-    reads_memory = True  # whether it reads more of the memory than the beliefs that it keeps
+    reads_recurrent_memory = True  # False: of the memory, `keep_beliefs` is enough
 
     @torch.no_grad()
     def evaluate(
@@ -225,11 +225,11 @@ class BeliefTracker:
         self.fresh: torch.Tensor | None = None
 
     @torch.no_grad()
-    def see(
+    def encode(
         self,
         frames: np.ndarray,  # (n, H, W, 3) uint8
     ) -> None:
-        "Encode the frames."
+        "Encode the frames, as the latest of their games."
         z, W = self.vae.encode(to_float(frames, self.device))[0], self.model.cfg.warmup_frames
         if self.fresh is None or len(self.fresh) != len(frames):
             self.begin(len(frames), z)
@@ -255,7 +255,7 @@ class BeliefTracker:
         frames: np.ndarray,  # (n, H, W, 3) uint8
     ) -> State:
         "Encode the frames and update belief and memory."
-        self.see(frames)
+        self.encode(frames)
         return self.state
 
     def begin(
@@ -328,8 +328,8 @@ class MCTSAgent(BeliefTracker):
         self,
         frames: np.ndarray,  # (n, H, W, 3) uint8
     ) -> np.ndarray:  # (n,) actions
-        if self.cfg.choose_by == 'habit' and not self.habit.reads_memory:
-            self.see(frames)
+        if self.cfg.choose_by == 'habit' and not self.habit.reads_recurrent_memory:
+            self.encode(frames)
             z, _, seen = self.window
             state = z[:, -1], self.model.keep_beliefs(z, seen)
         else:
@@ -345,8 +345,8 @@ class MCTSAgent(BeliefTracker):
         now: np.ndarray,  # (n,) bool, which of all games these are
     ) -> None:
         "Choose an action for some games, to be held until their next decision."
-        several = int(now.sum()) > 1  # for a single game full precision is faster
-        half = several and use_bfloat16(self.cfg.mixed_precision, self.device.type)
+        searches = int(now.sum()) > 1 and self.cfg.choose_by != 'habit'  # else full precision is faster
+        half = searches and use_bfloat16(self.cfg.mixed_precision, self.device.type)
         with half_precision(self.device.type, half):
             w = action_weights(self, state)
         if now.all():

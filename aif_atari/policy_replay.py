@@ -28,7 +28,7 @@ from .transition import GridBody, TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
 def n_step_returns(
-    G: torch.Tensor,  # (n, B) nats, of each step
+    G: torch.Tensor,  # (n, B) nats, of each step; further axes, here and below, are kept
     continue_prob: torch.Tensor,  # (n, B) 0 where the step lost something, else 1
     later: torch.Tensor,  # (B,) nats, G still to come after the last real step
     discount: float,  # gamma
@@ -44,7 +44,7 @@ def n_step_returns(
 class DuelingQNetwork(Habit):
     "G still to come after each action, from the latest beliefs on a grid; critic and policy in one (Millidge 2020)."
 
-    reads_memory = False
+    reads_recurrent_memory = False
 
     centre: torch.Tensor  # (Z,) the transition model's
     scale: torch.Tensor  # (Z,) the transition model's
@@ -98,9 +98,9 @@ class DuelingQNetwork(Habit):
         grids = [x.view(len(x), -1, *self.place.shape[2:]) for x in (z, *changes)]
         x = torch.cat([*grids, self.place.expand(len(z), -1, -1, -1)], 1)
         x = self.read(x.contiguous(memory_format=torch.channels_last))
-        value = self.value(x)[:, None]
-        a = self.advantage(x).view(len(x), -1, value.shape[-1])
-        return (value + a - a.mean(1, keepdim=True)).float()
+        value = self.value(x).float()[:, None]  # sums in half precision would hide what tells actions apart
+        a = self.advantage(x).float().view(len(x), -1, value.shape[-1])
+        return value + a - a.mean(1, keepdim=True)
 
     def values(
         self,
@@ -155,13 +155,15 @@ class ReplayBuffer:
         beliefs: Beliefs,
         preferences: Preferences,  # utility of a reward and of a loss, nats
         n_step: int,  # n
-        device: torch.device | str = 'cpu',
         past_beliefs: int = 1,  # P, beliefs before each one
+        absent: torch.Tensor | None = None,  # (Z,) what stands for those before an episode's first; by default zeros
     ):
         self.back = np.arange(1, 1 + past_beliefs)
+        self.absent = torch.zeros(beliefs.mu.shape[1]) if absent is None else absent
+        device = self.absent.device
         self.n, self.z, self.actions = n_step, beliefs.mu.to(device), beliefs.actions.to(device)
         utility = torch.tensor([preferences.reward_preference, preferences.loss_preference])
-        self.G = -(beliefs.outcomes @ utility).to(device)
+        self.G = -preferences.neg_expected_utility * (beliefs.outcomes @ utility).to(device)
         self.continue_prob = 1 - beliefs.outcomes[:, 1].to(device)
         self.shifted = None if beliefs.shifted is None else beliefs.shifted.to(device)
         self.begin = np.repeat(beliefs.starts, beliefs.lengths)
@@ -174,14 +176,15 @@ class ReplayBuffer:
         rows: np.ndarray,  # (B,) int
         rng: np.random.Generator | None = None,  # draws by how much all its frames are moved; by default they are not
     ) -> tuple:  # belief (B, Z) and those before (B, P, Z)
-        "Beliefs at some rows and before them; before an episode's first frame they are that frame's."
-        before = np.maximum(rows[:, None] - self.back, self.begin[rows][:, None])
-        rows = np.concatenate([rows[:, None], before], 1)
+        "Beliefs at some rows and before them."
+        before, begin = rows[:, None] - self.back, self.begin[rows][:, None]
+        rows = np.concatenate([rows[:, None], np.maximum(before, begin)], 1)
         z = self.z[rows]
         if rng is not None and self.shifted is not None:
             view = rng.integers(1 + len(self.shifted), size=len(rows))
-            moved = torch.as_tensor(np.flatnonzero(view))  # view 0 is the frame as it is
-            z[moved] = self.shifted[view[moved][:, None] - 1, rows[moved]].to(z.dtype)
+            moved = np.flatnonzero(view)  # view 0 is the frame as it is
+            z[moved] = self.shifted[view[moved, None] - 1, rows[moved]].to(z.dtype)
+        z[:, 1:][torch.as_tensor(before < begin)] = self.absent
         return z[:, 0], z[:, 1:]
 
     def sample(
@@ -226,14 +229,14 @@ def q_loss(
     with torch.no_grad():
         best = habit.values(*m.after).argmin(1)
         every = torch.arange(len(best), device=best.device)
-        later = target.outputs(*m.after)[every, best]
+        of_best = target.outputs(*m.after)[every, best]  # logits, or nats
     found = habit.outputs(*m.seen)[every, m.a]
     if not habit.num_bins:
-        y = n_step_returns(m.G, m.continue_prob, later[:, 0], discount, m.steps)
+        y = n_step_returns(m.G, m.continue_prob, of_best[:, 0], discount, m.steps)
         return F.mse_loss(found[:, 0], y), found.mean()
-    each = habit.support.expand_as(later)
+    each = habit.support.expand_as(of_best)
     y = n_step_returns(m.G[..., None], m.continue_prob[..., None], each, discount, m.steps[:, None])
-    loss = F.cross_entropy(found, project(y, later.softmax(-1), habit.support))
+    loss = F.cross_entropy(found, project(y, of_best.softmax(-1), habit.support))
     return loss, (found.softmax(-1) * habit.support).sum(-1).mean()
 
 
@@ -252,7 +255,7 @@ def train_q_from_replay(
     opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=can_fuse(device))
     target = copy.deepcopy(habit).requires_grad_(False)
     slow, fast = tuple(target.parameters()), tuple(habit.parameters())
-    buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, device, habit.past_beliefs)
+    buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, habit.past_beliefs, habit.centre)
     log, sums = [], []
     for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
         m = buffer.sample(rng, cfg.replay_batch_size)

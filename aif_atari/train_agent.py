@@ -275,10 +275,11 @@ def measures_of_rounds(
     before = np.cumsum([0] + [r['steps'] for r in rounds])[:-1]
     ids = [k for k, r in enumerate(rounds) if 'outcomes' in r]
     measured = [rounds[k] for k in ids]
+    seen = [k for k, r in enumerate(rounds) if r.get('ball_recall')]
     return {
         'return': (before, [float(np.mean(r['returns'])) for r in rounds]),
         'calibration error of loss': (before[ids], [r['outcomes']['loss']['calibration_error'] for r in measured]),
-        'ball recall': (before[ids], [r['ball_recall']['value'] for r in measured]),
+        'ball recall': (before[seen], [rounds[k]['ball_recall']['value'] for k in seen]),
     }
 
 

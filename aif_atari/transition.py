@@ -233,7 +233,7 @@ class TransitionStep(nn.Module):
         past = past * (seen[:, None] > torch.arange(before, 0, -1, device=seen.device))[..., None]
         h = self.initial_state(len(z))
         past = past.view(len(z), -1, *h.shape[1:3]).permute(0, 2, 3, 1)
-        return torch.cat([h[..., : -past.shape[-1]], past], -1)
+        return torch.cat([h[..., : h.shape[-1] - past.shape[-1]], past], -1)
 
 # %% ../nbs/04_transition.ipynb #d2afe94b
 class TransitionModel(TransitionStep):
