@@ -44,6 +44,7 @@ from aif_atari.core import (
     to_json,
     write_bytes,
     write_json,
+    versions,
 )
 from .renamed import RENAMED_KINDS
 from .weight_folders import is_safetensors, model_file, read_tensors
@@ -132,7 +133,7 @@ def save_checkpoint(
     "Write a checkpoint, whole or not at all. The paths in `config` are stored relative to its folder."
     buffer, config = io.BytesIO(), relative_paths(config, Path(path).parent)
     header = dict(format='aif_atari checkpoint 1', kind=kind, config=config, model=model)
-    torch.save(header | dict(versions=provenance()['versions'], **state), buffer)
+    torch.save(header | dict(versions=dict(versions()), **state), buffer)
     write_bytes(path, buffer.getvalue())
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['InputError', 'check', 'one_of', 'atomic', 'write_bytes', 'write_text', 'to_json', 'write_json', 'check_folder',
            'remove_torn', 'claim', 'read_json', 'file_hash', 'is_path', 'relative_paths', 'resolve_paths',
-           'package_folder', 'results_folder', 'code_commit', 'processor', 'provenance', 'peak_memory']
+           'package_folder', 'results_folder', 'code_commit', 'processor', 'versions', 'provenance', 'peak_memory']
 
 # %% ../nbs/core.ipynb #8b102f24
 import hashlib
@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -312,6 +313,12 @@ def processor() -> str:
     return f'{name}, {cores} cores'
 
 
+@cache
+def versions() -> dict[str, str]:
+    "The versions of the libraries that results depend on, and of this package."
+    return {p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__)
+
+
 def provenance(
     argv: Sequence[str] | None = None,  # the command line; by default the one of this process
 ) -> dict:
@@ -323,7 +330,7 @@ def provenance(
         commit=code_commit(package_folder().parent / 'nbs' / 'core.ipynb'),  # the source; no wheel has it beside it
         processor=processor(),
         python=platform.python_version(),
-        versions={p: version(p) for p in ('torch', 'numpy', 'ale-py', 'gymnasium')} | dict(aif_atari=__version__),
+        versions=dict(versions()),
     )
 
 # %% ../nbs/core.ipynb #peakmem2

@@ -29,8 +29,8 @@ from aif_atari.core import (
     file_hash,
     is_path,
     package_folder,
-    provenance,
     read_json,
+    versions,
     write_json,
     write_text,
 )
@@ -337,7 +337,7 @@ def _write_files(
         config['model_path'] = VAE_FILE
     write_tensors(folder / WEIGHTS_FILE, kind, config, model.state_dict())
     head = dict(library_name='aif_atari', kind=kind, sha256=file_hash(folder / WEIGHTS_FILE))
-    write_json(folder / SETTINGS_FILE, head | dict(versions=provenance()['versions'], settings=config))
+    write_json(folder / SETTINGS_FILE, head | dict(versions=dict(versions()), settings=config))
     write_text(folder / CARD_FILE, card)
 
 

@@ -31,9 +31,11 @@ def device(monkeypatch):
 
 GAMES = dict(num_episodes=2, max_steps=60, frame_size=32, num_envs=2)
 VAE = dict(width=4, latent_dim=4)
-ROUND = dict(rounds=1, first_steps=150, total_timesteps=2000, max_steps=40, num_envs=2, width=4)
-EPOCHS = dict(vae_epochs=1, transition_epochs=1, transition_steps=1, transition_horizon=4)
+ROUND = dict(rounds=1, first_steps=150, total_timesteps=2000, max_steps=40, num_envs=2, width=4, hidden=8)
+EPOCHS = dict(vae_epochs=1, transition_epochs=1, transition_epochs_last=1, transition_steps=1, transition_horizon=4)
+EPOCHS |= dict(transition_batch_size=8)
 UPDATES = dict(updates_first=1, updates_last=1, num_rollouts=4, horizon=2, update_epochs=1)
+UPDATES |= dict(replay_ratio=0.05, play_ratio=1.0)
 
 
 def test_the_device_refuses_what_it_lacks(device):
@@ -58,7 +60,8 @@ def test_a_vae_is_trained_and_measured(device, tmp_path):
 
 
 def test_a_transition_model_is_trained(device, tmp_path):
-    cfg = make_config(TrainTransitionConfig, num_episodes=3, max_steps=40, epochs=1, steps=2, output_dir=str(tmp_path))
+    sizes = dict(num_episodes=3, max_steps=40, hidden=8, epochs=1, steps=2, outcome_epochs=1)
+    cfg = make_config(TrainTransitionConfig, sizes, output_dir=str(tmp_path))
     model, log = train_transition(cfg)
     assert model.scale.device == device
     assert len(log) == 1

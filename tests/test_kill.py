@@ -16,12 +16,12 @@ import pytest
 import torch
 from common import TINY, finish, run, start
 
-SMALL = '--num_episodes 3 --max_steps 40 --frame_size 32 --checkpoint_freq 2 --output_dir run'
+SMALL = '--num_episodes 3 --max_steps 40 --frame_size 32 --checkpoint_freq 4 --output_dir run'
 AGENT = '--rounds 3 --first_steps 200 --round_steps 60 --total_timesteps 600 --max_steps 60 --frame_size 32 --width 4'
 AGENT += ' --latent_grid 4 --latent_dim 2 --hidden 8 --warmup_frames 3 --past_beliefs 2'
 AGENT += ' --transition_horizon 5 --transition_steps 3'
 AGENT += ' --vae_epochs 1 --transition_epochs 1 --transition_epochs_later 1 --transition_epochs_last 1'
-AGENT += ' --num_simulations 3 --updates_first 2 --updates_later 2 --num_rollouts 8 --output_dir run'
+AGENT += ' --num_simulations 3 --updates_first 2 --updates_later 2 --num_rollouts 8 --replay_ratio 0.2 --output_dir run'
 LINES = dict(
     vae=f'aif_train_vae {SMALL} --width 4 --latent_dim 4 --batch_size 32 --epochs 8',
     transition=f'aif_train_transition {SMALL} --model_path ../vae.pt --kind vector --hidden 8 --warmup_frames 3'

@@ -100,7 +100,7 @@ def test_ctrl_c_stops_all_runs_and_says_how_to_go_on(whole, tmp_path):
 
 def test_a_run_that_fails_leaves_the_others_and_one_report(tmp_path):
     line = f'aif_sweep --command aif_train_vae --lr 0.001,0.002,0.003,1e30 {TINY} --epochs 2 --output_dir sweep'
-    done = run(line, tmp_path)
+    done = run(line, tmp_path, first='from aif_atari import many_runs; many_runs.PATIENCE = 0.5')
     assert done.code == 2
     assert '1 of 4 runs failed: lr-1e30.' in done.err
     assert done.out.count('failed twice; its log ends:') == 1

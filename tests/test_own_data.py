@@ -97,7 +97,7 @@ def test_a_run_keeps_to_the_play_that_it_began_with(here):
 def test_an_agent_begins_with_given_play(here):
     small = '--rounds 2 --round_steps 60 --total_timesteps 400 --frame_size 32 --max_steps 40 --num_envs 2'
     small += ' --vae_epochs 1 --transition_epochs 1 --transition_epochs_later 1 --transition_steps 2'
-    small += ' --updates_first 2 --updates_later 2 --num_rollouts 4 --horizon 3 --num_simulations 2'
+    small += ' --width 8 --hidden 8 --replay_ratio 0.1 --transition_epochs_last 1'
     line = f'aif_train_agent --episodes_file pong.npz {small} --output_dir agent'
     done = run(line, here)
     assert done.code == 0, done
