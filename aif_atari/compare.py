@@ -13,6 +13,7 @@ __all__ = ['aif_compare', 'FOUNDING', 'CompareConfig', 'decision_facts', 'play_c
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -189,14 +190,18 @@ def model_measures(
     agent: Agent,
     eps: Episodes,  # play that it was not trained on
     horizon: int = 5,  # imagined steps
-) -> dict:  # `psnr_moving`, dB; `outcomes` within the horizon: AUC, calibration error, share of windows that have one
+) -> dict:  # `psnr_moving`, dB; of the `outcomes` within the horizon AUC, calibration error and number of windows
     "How well the VAE and the transition model know play, from its first ten games."
     some = eps.subset(np.arange(min(10, len(eps))))
-    out = dict(psnr_moving=compare(agent.vae, some)['VAE']['psnr_moving'])
+    seen = compare(agent.vae, some)
+    out = dict(psnr_moving={k: seen[k]['psnr_moving'] for k in ('VAE', 'frame before')})
     if some.lengths.max() >= agent.model.cfg.warmup_frames + horizon:
-        scores = score_outcomes(imagine_windows(agent.model, agent.vae, some, horizon, 1000), horizon)
-        values = ('roc_auc', 'calibration_error')
-        out['outcomes'] = {k: dict(share=s['share']) | {v: s[v]['value'] for v in values} for k, s in scores.items()}
+        windows = imagine_windows(agent.model, agent.vae, some, horizon, 1000)
+        scores, n = score_outcomes(windows, horizon), len(windows.owner)
+        kept = ('roc_auc', 'calibration_error')  # values and intervals over games
+        out['outcomes'] = {
+            k: dict(windows=n, events=round(n * s['share'])) | {v: s[v] for v in kept} for k, s in scores.items()
+        }
     return out
 
 
@@ -229,19 +234,20 @@ def compare_agents(
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps, **at_once)
     name = find_game(game.env_name)[1]
     with claim(Path(cfg.results_dir) / f'{name}_{agent.settings.seed}.json', is_file=True) as file:
-        out, by_habit = begin_comparison(cfg, agent, act, path, file), []
+        out, by_habit = begin_comparison(cfg, agent, act, path, file), None
         policies = {c: make_policy(c, agent, act, cfg.seed) for c in chosen_conditions(cfg, game)}
         for condition, policy in policies.items():
             if condition in out['conditions']:
                 print('Measured before, not played again: ', end='')
             else:
                 eps, out['conditions'][condition] = play_condition(game, policy)
-                by_habit += [eps] * (condition == 'habit')
+                by_habit = eps if condition == 'habit' else by_habit
                 write_json(file, out | provenance())
             print(condition_line(condition, out['conditions'][condition]), flush=True)
 
+        @cache
         def play_habit():
-            return by_habit[0] if by_habit else play(game, make_policy('habit', agent, act, cfg.seed))
+            return by_habit or play(game, make_policy('habit', agent, act, cfg.seed))
 
         more = analyse_habit(agent, out, play_habit)
         if more:
