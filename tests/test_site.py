@@ -109,6 +109,13 @@ FAINT = '''async () => {
     return found.slice(0, 3).map(x => [x.target, x.any[0].message.slice(0, 160)]);
 }'''
 
+# Whether a scheme's styles are there, and only they.
+IS_SHOWN = '''scheme => {
+    const isDark = document.documentElement.classList.contains('quarto-dark');
+    const used = [...document.querySelectorAll('link.quarto-color-scheme')].filter(x => matchMedia(x.media).matches);
+    return isDark === (scheme === 'dark') && used.length > 0 && used.every(x => x.sheet);
+}'''
+
 WIDTHS = (1400, 390)  # of a desktop's and a phone's window, in pixels
 SCHEMES = ('light', 'dark')
 
@@ -438,13 +445,18 @@ def broken_links(folder, home, name, seen):
 
 
 def faint_texts(page):
-    "The texts that do not stand out, of those with a look that no page had before; None where there are no such."
+    "The texts that do not stand out, by scheme, of those with a look that no page had before; None where none has."
     from axe_playwright_python.sync_playwright import Axe
 
     if not page.evaluate(ONE_OF_EACH):
-        return None
+        return dict.fromkeys(SCHEMES)
     page.evaluate(Axe().axe_script)
-    return page.evaluate(FAINT)
+    out = {}
+    for scheme in SCHEMES:  # the page opens in the first; its own button leads to the second, and back
+        page.wait_for_function(IS_SHOWN, arg=scheme)
+        out[scheme] = page.evaluate(FAINT)
+        page.evaluate('smalldocsToggleScheme()')
+    return out
 
 
 def look_at(page):
@@ -460,20 +472,12 @@ def look_at(page):
 def read(browser, folder, names=None):
     "Look at each page of a site: what is on it, and all that is wrong with it."
     seen, faults = {}, []
-    desktop, phone = (dict(width=width, height=844) for width in WIDTHS)
-    with (
-        served(folder) as home,
-        opened(browser, faults) as light,
-        opened(browser, [], viewport=phone, color_scheme='dark') as dark,
-    ):
+    with served(folder) as home, opened(browser, faults) as page:
         for name in names or pages_in(folder):
-            light.set_viewport_size(desktop)
-            light.goto(home + name, wait_until='load')
-            seen[name] = look_at(light)
-            seen[name]['faint'] = dict(light=faint_texts(light), dark=None)
-            if seen[name]['faint']['light'] is not None:
-                dark.goto(home + name, wait_until='load')
-                seen[name]['faint']['dark'] = faint_texts(dark)
+            page.set_viewport_size(dict(width=WIDTHS[0], height=844))
+            page.goto(home + name, wait_until='load')
+            seen[name] = look_at(page)
+            seen[name]['faint'] = faint_texts(page)
     for name, facts in seen.items():
         faults += [f'{name}: an image without a text, {x}' for x in facts['dumb']]
         faults += [f'{name}: a broken image, {x}' for x in facts['empty']]
