@@ -80,7 +80,7 @@ class PublishedAgent(NamedTuple):
 
     name: str
     paper: str
-    returns: dict[str, float]  # game -> mean return over training seeds; not each source has each game
+    seeds: dict[str, tuple[float, ...]]  # game -> return of each training seed, or their mean alone where that is told
     returns_from: str  # table, and the file of scores where there is one
     sticky: str  # probability of sticky actions
     noops: str  # random no-ops at the start of a game
@@ -89,20 +89,25 @@ class PublishedAgent(NamedTuple):
     device: str
     compute_from: str
 
+    @property
+    def returns(self) -> dict[str, float]:  # game -> mean return over training seeds; not each source has each game
+        "The returns that a table quotes."
+        return {game: round(sum(x) / len(x), 1) for game, x in self.seeds.items()}
+
 
 PUBLISHED = (
     PublishedAgent(
         'SimPLe',
         'Kaiser et al. 2020, arXiv 1903.00374',
         dict(
-            breakout=16.4,
-            pong=12.8,
-            freeway=16.7,
-            boxing=7.8,
-            ms_pacman=1480.0,
-            kung_fu_master=14862.5,
-            krull=2204.8,
-            road_runner=5640.6,
+            breakout=(10.3, 16.4, 22.8, 16.4, 16.0),
+            pong=(21.0, -17.9, 19.3, 20.7, 21.0),
+            freeway=(0.0, 0.0, 21.5, 29.9, 32.0),
+            boxing=(12.7, 21.0, 0.1, -4.4, 9.4),
+            ms_pacman=(1551.1, 1221.2, 1199.1, 1525.0, 1903.4),
+            kung_fu_master=(14318.8, 15023.4, 14134.4, 21054.7, 9781.2),
+            krull=(3317.5, 1933.7, 1739.0, 1379.6, 2654.3),
+            road_runner=(3081.2, 900.0, 5906.2, 11176.6, 7139.1),
         ),
         'results/data/SimPLe.json of eloialonso/iris, five seeds',
         'not given',
@@ -116,14 +121,14 @@ PUBLISHED = (
         'IRIS',
         'Micheli et al. 2023, arXiv 2209.00588',
         dict(
-            breakout=83.7,
-            pong=14.6,
-            freeway=31.1,
-            boxing=70.1,
-            ms_pacman=999.1,
-            kung_fu_master=21759.8,
-            krull=6616.4,
-            road_runner=9614.6,
+            breakout=(104.6, 85.6, 69.7, 70.3, 88.1),
+            pong=(19.3, 18.5, 16.6, 6.2, 12.4),
+            freeway=(30.9, 31.5, 30.5, 30.8, 31.6),
+            boxing=(86.2, 49.3, 55.8, 83.5, 75.5),
+            ms_pacman=(1251.6, 941.5, 590.3, 770.8, 1441.1),
+            kung_fu_master=(7301.0, 15949.0, 34406.0, 14372.0, 36771.0),
+            krull=(6047.4, 7364.8, 4980.6, 6006.3, 8683.0),
+            road_runner=(11355.0, 2033.0, 17106.0, 7614.0, 9965.0),
         ),
         'table 1; results/data/IRIS.json of eloialonso/iris, five seeds',
         'none',
@@ -137,14 +142,14 @@ PUBLISHED = (
         'DreamerV3',
         'Hafner et al. 2023, arXiv 2301.04104',
         dict(
-            breakout=11.2,
-            pong=-5.0,
-            freeway=0.0,
-            boxing=86.6,
-            ms_pacman=1400.0,
-            kung_fu_master=25560.0,
-            krull=8604.0,
-            road_runner=18440.0,
+            breakout=(11.0, 11.0, 11.0, 11.0, 12.0),
+            pong=(-9.0, -8.0, -4.0, -3.0, -1.0),
+            freeway=(0.0, 0.0, 0.0, 0.0, 0.0),
+            boxing=(82.0, 84.0, 88.0, 89.0, 90.0),
+            ms_pacman=(1230.0, 1260.0, 1440.0, 1440.0, 1630.0),
+            kung_fu_master=(21200.0, 22600.0, 24200.0, 25000.0, 34800.0),
+            krull=(7330.0, 8610.0, 8750.0, 9000.0, 9330.0),
+            road_runner=(16000.0, 16600.0, 18700.0, 19000.0, 21900.0),
         ),
         'scores/atari100k-dreamerv3.json.gz of danijar/dreamerv3, the last value of each of five seeds',
         'none',
@@ -158,14 +163,14 @@ PUBLISHED = (
         'DIAMOND',
         'Alonso et al. 2024, arXiv 2405.12399',
         dict(
-            breakout=132.5,
-            pong=20.4,
-            freeway=33.3,
-            boxing=86.9,
-            ms_pacman=1958.2,
-            kung_fu_master=18713.6,
-            krull=8610.1,
-            road_runner=20673.2,
+            breakout=(124.0, 148.8, 81.0, 108.0, 200.6),
+            pong=(19.3, 20.9, 20.9, 20.7, 20.0),
+            freeway=(33.8, 33.7, 32.4, 33.0, 33.7),
+            boxing=(99.4, 84.0, 97.5, 71.4, 82.2),
+            ms_pacman=(1776.4, 1896.2, 1642.6, 2419.8, 2055.9),
+            kung_fu_master=(14325.0, 26783.0, 25959.0, 14546.0, 11955.0),
+            krull=(9137.3, 7246.9, 8139.0, 9341.0, 9186.5),
+            road_runner=(12228.0, 25222.0, 29552.0, 20223.0, 16141.0),
         ),
         'table 1; results/data/DIAMOND.json of eloialonso/diamond, five seeds',
         'none',
@@ -179,14 +184,14 @@ PUBLISHED = (
         'EfficientZero',
         'Ye et al. 2021, arXiv 2111.00210',
         dict(
-            breakout=414.1,
-            pong=20.1,
-            freeway=21.8,
-            boxing=52.7,
-            ms_pacman=1281.2,
-            kung_fu_master=30944.8,
-            krull=5663.3,
-            road_runner=17751.3,
+            breakout=(414.1,),
+            pong=(20.1,),
+            freeway=(21.8,),
+            boxing=(52.7,),
+            ms_pacman=(1281.2,),
+            kung_fu_master=(30944.8,),
+            krull=(5663.3,),
+            road_runner=(17751.3,),
         ),
         'table 1, three seeds; results/data/EfficientZero.json of eloialonso/iris',
         'none',
@@ -199,7 +204,12 @@ PUBLISHED = (
     PublishedAgent(
         'BBF',
         'Schwarzer et al. 2023, arXiv 2305.19452',
-        dict(breakout=370.6, pong=16.7, freeway=25.5, boxing=85.8),
+        dict(
+            breakout=(370.6,),
+            pong=(16.7,),
+            freeway=(25.5,),
+            boxing=(85.8,),
+        ),
         "the paper's scores of Atari 100k, of which four games are quoted here",
         'none',
         'up to 30',

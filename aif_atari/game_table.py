@@ -78,10 +78,10 @@ def game_scores(
 def published_scores(
     agent: PublishedAgent,
     games: Sequence[str] = EIGHT,
-) -> dict[str, np.ndarray]:  # game -> (1,) human-normalised mean return
+) -> dict[str, np.ndarray]:  # game -> (seeds,) human-normalised returns; one value where only the mean is known
     "The scores of a published agent in the games that its source has."
-    known = {game: agent.returns.get(find_game(game)[1]) for game in games}
-    return {game: normalised([x], *reference_returns(game)) for game, x in known.items() if x is not None}
+    known = {game: agent.seeds.get(find_game(game)[1]) for game in games}
+    return {game: normalised(x, *reference_returns(game)) for game, x in known.items() if x}
 
 # %% ../nbs/10a_games.ipynb #a4639de6
 def mean_score(
@@ -164,7 +164,7 @@ def published_table(
 ) -> str:  # Markdown
     "Human-normalised scores: an agent a row, ours first."
     games = list(scores)
-    head = ['agent', *games, 'mean', 'games', 'sticky', 'no-ops', 'GPU hours a game']
+    head = ['agent', *games, 'mean', 'interquartile mean', 'games', 'sticky', 'no-ops', 'GPU hours a game']
     rows = []
     for agent in published:
         theirs = published_scores(agent, games)
@@ -180,9 +180,11 @@ def score_cells(
     scores: Scores,  # game -> (seeds,) human-normalised scores
     games: Sequence[str],  # of the columns
 ) -> list[str]:
-    "The mean score of each game, the mean of all, and how many games that is."
+    "The mean score of each game, mean and interquartile mean of all trainings, and how many games that is."
     cells = [f'{np.mean(scores[game]):.2f}' if game in scores else '' for game in games]
-    return [*cells, f'{mean_score(scores):.2f}' if scores else '', str(len(scores))]
+    each_known = scores and min(map(len, scores.values())) > 1
+    middle = f'{interquartile_mean(scores):.2f}' if each_known else ''
+    return [*cells, f'{mean_score(scores):.2f}' if scores else '', middle, str(len(scores))]
 
 # %% ../nbs/10a_games.ipynb #ab614d73
 def performance_profile(

@@ -393,7 +393,8 @@ def train_vae(
             epoch = log[-1]['epoch']
             if epoch == 1 or epoch % cfg.train.checkpoint_freq == 0:
                 save_reconstructions(folder / f'reconstructions_epoch_{epoch}.png', vae, data.held_out(8))
-                save_figure(folder / 'training_curves.png', plot_curves(log))
+                if epoch < cfg.train.epochs:  # the last curves are drawn below
+                    save_figure(folder / 'training_curves.png', plot_curves(log))
             if on_epoch:
                 on_epoch(vae, log)
 
