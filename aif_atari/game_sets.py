@@ -80,7 +80,7 @@ class PublishedAgent(NamedTuple):
 
     name: str
     paper: str
-    seeds: dict[str, tuple[float, ...]]  # game -> return of each training seed, or their mean alone where that is told
+    seed_returns: dict[str, tuple[float, ...]]  # game -> return of each training seed, or the mean alone; to a tenth
     returns_from: str  # table, and the file of scores where there is one
     sticky: str  # probability of sticky actions
     noops: str  # random no-ops at the start of a game
@@ -92,7 +92,7 @@ class PublishedAgent(NamedTuple):
     @property
     def returns(self) -> dict[str, float]:  # game -> mean return over training seeds; not each source has each game
         "The returns that a table quotes."
-        return {game: round(sum(x) / len(x), 1) for game, x in self.seeds.items()}
+        return {game: round(sum(x) / len(x), 1) for game, x in self.seed_returns.items()}
 
 
 PUBLISHED = (

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Comparisons', 'AGGREGATES', 'FEW_EVENTS', 'markdown_table', 'load_games', 'reference_returns', 'game_scores',
-           'published_scores', 'mean_score', 'aggregates', 'return_text', 'measured_text', 'core_minutes',
-           'measured_table', 'published_table', 'score_cells', 'performance_profile', 'profile_band', 'plot_games',
-           'plot_profiles', 'plot_curves', 'outcome_text', 'models_table']
+           'published_scores', 'mean_score', 'aggregates', 'return_text', 'measured_text', 'best_action_text',
+           'core_minutes', 'measured_table', 'published_table', 'score_cells', 'performance_profile', 'profile_band',
+           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table']
 
 # %% ../nbs/10a_games.ipynb #b26f419a
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def published_scores(
     games: Sequence[str] = EIGHT,
 ) -> dict[str, np.ndarray]:  # game -> (seeds,) human-normalised returns; one value where only the mean is known
     "The scores of a published agent in the games that its source has."
-    known = {game: agent.seeds.get(find_game(game)[1]) for game in games}
+    known = {game: agent.seed_returns.get(find_game(game)[1]) for game in games}
     return {game: normalised(x, *reference_returns(game)) for game, x in known.items() if x}
 
 # %% ../nbs/10a_games.ipynb #a4639de6
@@ -136,6 +136,16 @@ def measured_text(
     return f'{text}; {" · ".join(seeds)}' if len(seeds) > 1 else f'{mean} (one seed)'
 
 
+def best_action_text(
+    results: list[dict],  # comparisons of one game
+) -> str:  # empty where none has played
+    "The highest mean return of a player that holds one action for whole games, and which one that is."
+    held = {name for r in results for name in r['conditions'] if name.startswith('constant_')}
+    means = {name: pooled(results, name).mean for name in sorted(held)}
+    best = max(means, key=lambda name: means[name], default='')
+    return f'{return_text(means[best])} ({best.removeprefix("constant_")})' if best else ''
+
+
 def core_minutes(
     results: list[dict],
 ) -> np.ndarray:  # (seeds,) minutes of one CPU core
@@ -147,13 +157,32 @@ def measured_table(
     compared: Comparisons,
 ) -> str:  # Markdown
     "What was measured of each game that a habit has played."
-    head = ['game', 'random play', 'habit', 'search', 'human', 'score of the habit', 'core-minutes']
+    head = [
+        'game',
+        'random play',
+        'best single action',
+        'habit',
+        'search',
+        'human',
+        'score of the habit',
+        'core-minutes',
+    ]
     rows = []
     for game, scores in game_scores(compared, 'habit').items():
         results = compared[game]
-        measured = [measured_text(results, condition) for condition in ('random', 'habit', 'improved')]
+        random, *ours = [measured_text(results, condition) for condition in ('random', 'habit', 'improved')]
         human = return_text(reference_returns(game)[1])
-        rows.append([game, *measured, human, f'{scores.mean():.2f}', f'{core_minutes(results).mean():.0f}'])
+        rows.append(
+            [
+                game,
+                random,
+                best_action_text(results),
+                *ours,
+                human,
+                f'{scores.mean():.2f}',
+                f'{core_minutes(results).mean():.0f}',
+            ]
+        )
     return markdown_table(head, rows)
 
 # %% ../nbs/10a_games.ipynb #2c177fd3

@@ -608,6 +608,21 @@ def test_faint_text_is_found(scheme, planted):
     assert [where for where in SCHEMES if faint[where]] == [scheme]
 
 
+@pytest.mark.parametrize('preferred', SCHEMES)
+def test_a_page_follows_the_system_and_its_button(preferred, browser, docs):
+    "It opens as the system prefers; the button at the top changes it, and changes it back."
+    other = SCHEMES[1 - SCHEMES.index(preferred)]
+    with served(docs) as home, opened(browser, [], color_scheme=preferred) as page:
+        page.goto(home + 'vae.html', wait_until='load')
+        behind = {}
+        for scheme in (preferred, other, preferred):
+            page.wait_for_function(IS_SHOWN, arg=scheme)
+            colour = page.evaluate('getComputedStyle(document.body).backgroundColor')
+            assert behind.setdefault(scheme, colour) == colour
+            page.locator('.quarto-color-scheme-toggle').first.click()
+        assert behind['light'] == 'rgb(255, 255, 255)' and behind['dark'] == 'rgb(22, 24, 29)'
+
+
 @pytest.mark.parametrize('width', WIDTHS)
 def test_pages_fit_the_window_and_no_code_is_cut(width, site):
     "No page is wider than a desktop's or a phone's window, and each line of code can be scrolled to its end."
