@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FREE_SETTINGS', 'GROWING_SETTINGS', 'PLACES', 'self_check', 'find_device', 'use_bfloat16', 'half_precision',
-           'can_fuse', 'save_checkpoint', 'read_checkpoint', 'a_kind', 'load_checkpoint', 'load_model',
+           'can_fuse', 'save_checkpoint', 'read_checkpoint', 'a_kind', 'load_checkpoint', 'load_model', 'round_weights',
            'export_weights', 'pretrained_path', 'weights_hash', 'own_game', 'other_settings', 'is_longer', 'open_run',
            'write_config', 'keep_model', 'Result', 'open_result']
 
@@ -219,17 +219,32 @@ def _weights_folder() -> Path:
     return package_folder() / 'weights'
 
 
+@torch.no_grad()
+def round_weights(
+    model: torch.nn.Module,
+) -> None:
+    "Round the weights of a model to what 16 bits hold. Raise `InputError` where one is too large for them."
+    for values in (*model.parameters(), *model.buffers()):
+        if values.is_floating_point():
+            values.copy_(values.half())
+            check(values.isfinite().all(), 'The model holds weights that are too large for 16 bits.')
+
+
 def export_weights(
     path: str | Path,  # a checkpoint
     name: str,  # such as breakout
     kind: str,  # such as VAE
     folder: str | Path | None = None,  # the package's own folder by default
+    half: bool = False,  # round to 16 bits, which halves the file; the loaded model computes in full precision
 ) -> None:
     "Copy the weights of a checkpoint, and nothing else of it, to where `pretrained_path` finds them, and index them."
     folder = check_folder(folder or _weights_folder())
     state, file = load_checkpoint(path, kind), f'{name}_{kind.lower()}.pt'
     settings = {k: '' if is_path(k) else v for k, v in state['config'].items()}
-    save_checkpoint(folder / file, kind, settings, state['model'], epoch=state.get('epoch'))
+    model = state['model']
+    if half:
+        model = {k: v.half() if v.is_floating_point() else v for k, v in model.items()}
+    save_checkpoint(folder / file, kind, settings, model, epoch=state.get('epoch'))
     index = read_json(folder / 'index.json', 'index of weights') if (folder / 'index.json').exists() else {}
     entry = dict(sha256=file_hash(folder / file), licence='Apache-2.0', settings=settings, **provenance())
     write_json(folder / 'index.json', dict(sorted((index | {file: entry}).items())))

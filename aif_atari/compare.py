@@ -33,7 +33,7 @@ from aif_atari.agent import (
     resolve_agent_path,
     training_of,
 )
-from .checkpoints import export_weights, find_device, weights_hash
+from .checkpoints import export_weights, find_device, round_weights, weights_hash
 from .cli import command
 from .conditions import CONDITIONS, make_policy
 from .config import Bounds, Count, Seed, check_bounds, from_dict, part
@@ -66,6 +66,7 @@ class CompareConfig:
     results_dir: str = 'results/agent'  # where GAME_SEED.json is written; the same command resumes it
     export_dir: str = ''  # folder to export the weights to; empty: they are not exported
     export_name: str = ''  # name of the exported weights; by default the game's
+    export_half: bool = False  # round the weights to 16 bits first: the file is half as large, and that agent plays
 
 # %% ../nbs/05j_compare.ipynb #90aaca56
 def decision_facts(
@@ -229,6 +230,8 @@ def compare_agents(
     if cfg.export_dir:
         check_folder(cfg.export_dir)
     agent = load_agent(path, find_device(cfg.device))
+    if cfg.export_half:
+        round_weights(agent)
     act = acting_config(agent, cfg.act)
     at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps, **at_once)
@@ -254,7 +257,7 @@ def compare_agents(
             out |= more
             write_json(file, out | provenance())
         if cfg.export_dir:
-            export_weights(path, cfg.export_name or name, 'Agent', cfg.export_dir)
+            export_weights(path, cfg.export_name or name, 'Agent', cfg.export_dir, cfg.export_half)
         return out
 
 
