@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['Comparisons', 'AGGREGATES', 'FEW_EVENTS', 'markdown_table', 'load_games', 'reference_returns', 'game_scores',
-           'published_scores', 'mean_score', 'aggregates', 'return_text', 'measured_text', 'best_action_text',
-           'core_minutes', 'measured_table', 'published_table', 'score_cells', 'performance_profile', 'profile_band',
-           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table']
+           'published_scores', 'mean_score', 'aggregates', 'habit_aggregates', 'return_text', 'measured_text',
+           'best_action_text', 'core_minutes', 'measured_table', 'published_table', 'score_cells',
+           'performance_profile', 'profile_band', 'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text',
+           'models_table']
 
 # %% ../nbs/10a_games.ipynb #b26f419a
 from collections.abc import Sequence
@@ -110,6 +111,15 @@ def aggregates(
     found = {name: stratified_bootstrap(scores, f) for name, f in AGGREGATES.items()}
     found['probability of a score above random play'] = stratified_bootstrap(scores, probability_of_improvement, above)
     return found if counts != {1} else {k: Interval(x.mean, np.nan, np.nan) for k, x in found.items()}
+
+
+def habit_aggregates(
+    compared: Comparisons,
+) -> dict[str, Interval]:  # as `aggregates`
+    "The aggregates of the habit, over as many seeds as every game has."
+    scores = game_scores(compared, 'habit')
+    seeds = min(len(x) for x in scores.values())
+    return aggregates({game: x[:seeds] for game, x in scores.items()}, game_scores(compared, 'random'))
 
 # %% ../nbs/10a_games.ipynb #c0c608a8
 def return_text(

@@ -232,7 +232,7 @@ class ActingAgent:
 
 # %% ../nbs/11_own_loop.ipynb #o0000050
 def load_pretrained_agent(
-    name: str = 'breakout',  # shipped weights: breakout or pong
+    name: str = 'breakout',  # of shipped weights, such as pong or krull
     env: Any = None,  # as `ActingAgent` takes it
     seed: int = 0,  # of its samples
     num_envs: int = 0,  # as `ActingAgent` takes it

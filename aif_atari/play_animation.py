@@ -35,7 +35,7 @@ from .vae import VAE
 class PlayConfig:
     act: AsTrainedConfig = part(AsTrainedConfig)  # how it acts; by default as in training
     model_path: str = ''  # agent.pt of a trained agent
-    pretrained: str = ''  # or the name of shipped weights, breakout or pong
+    pretrained: str = ''  # or the name of shipped weights, such as breakout
     episodes: Count = 1  # whole games to play
     max_steps: Count = 3000  # agent steps after which a game is cut
     seed: Seed = 2_000_042  # of the games

@@ -127,7 +127,7 @@ class DuelingQNetwork(Habit):
 class ReplayConfig:
     replay_ratio: Positive = 1.0  # batches for each step of play
     replay_batch_size: Count = 32  # B, samples in each
-    n_step: Count = 5  # n, real steps before the target network's estimate
+    n_step: Count = 10  # n, real steps before the target network's estimate
     tau: PositiveFraction = 0.005  # share by which the target network moves towards the network with each batch
     q_lr: Positive = 3e-4  # learning rate of Adam
     # values that the critic gives probabilities to; 0: it gives one number, and its error is squared

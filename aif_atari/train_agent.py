@@ -110,6 +110,7 @@ PRESETS = dict(
             num_bins=0,
             frame_shift=0,
             choose_by='search',
+            action_precision=1.0,
             discount=0.97,
             foreground_weight=2.0,
             num_envs=8,
@@ -139,6 +140,7 @@ PRESETS = dict(
             transition_epochs_later=1,
             transition_epochs_last=0,
             updates_later=100,
+            action_precision=1.0,
             search_coef=0.0,
             policy_lr=3e-4,
         ),
@@ -198,7 +200,7 @@ aif_train_agent = command(TrainAgentConfig, 'aif_train_agent', PRESETS)(train_an
 @dataclass
 class CalibrateConfig:
     model_path: str = ''  # agent.pt of a trained agent
-    pretrained: str = ''  # or the name of shipped weights, breakout or pong
+    pretrained: str = ''  # or the name of shipped weights, such as breakout
     episodes: Annotated[int, Bounds(8, 10_000)] = 60  # games to play: half to train on, half to measure on
     max_steps: Count = 3000  # agent steps after which a game is cut
     seed: Seed = 4_000_042  # of the games
