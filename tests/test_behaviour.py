@@ -2,8 +2,9 @@
 
 Processors round differently, and a training makes the difference grow. So there is a file for each kind on which the
 tests were run: `behaviour_amx.json` for Intel's with matrix units, written by version 0.3.0, `behaviour_zen5.json` for
-AMD's of the fifth Zen generation, written after it, and `behaviour.json` for others. Half precision is off, since it depends on the processor too. So are the random actions in place of forced ones
-(`without_forced_actions`), which came after the files: the rest of an agent's training is compared without them.
+AMD's of the fifth Zen generation, written after it, and `behaviour.json` for others. Half precision is off, since it
+depends on the processor too. So are the random actions in place of forced ones (`without_forced_actions`), which came
+after the first files: the rest of an agent's training is compared without them.
 `python tests/test_behaviour.py` writes the file that is nearest anew; with `--exact` it compares without tolerance.
 """
 
