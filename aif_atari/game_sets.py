@@ -22,11 +22,9 @@ ATARI26 = (
 )
 # arcade games whose rewards are dense or sparse, of one life or several: the table of chapter 10a
 EIGHT = ('Breakout', 'Pong', 'Freeway', 'Boxing', 'MsPacman', 'KungFuMaster', 'Krull', 'RoadRunner')
-# game -> the agent of that table that ships; breakout and pong are agents of recipes for these games alone
+# game -> the agent of that table that ships; the shipped agents breakout and pong are of recipes for these games alone
 EIGHT_AGENTS = dict(
-    Breakout='breakout_recipe',
     Pong='pong_recipe',
-    Freeway='freeway',
     Boxing='boxing',
     MsPacman='ms_pacman',
     KungFuMaster='kung_fu_master',

@@ -103,7 +103,7 @@ def transition_scores(
 # %% ../nbs/weight_scores.ipynb #ws000008
 # kind -> folder of results -> what reads scores from one of its files
 SCORES: dict[str, dict[str, Callable[[dict, Path], list[Score]]]] = dict(
-    Agent={'agent': agent_scores, 'agent/shipped': agent_scores},
+    Agent={'agent': agent_scores, 'agent/shipped': agent_scores, 'games': agent_scores},
     VAE={'sight': vae_scores, 'many_games': many_games_scores},
     TransitionModel={'transition': transition_scores},
 )

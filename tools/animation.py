@@ -1,7 +1,7 @@
 """The animations of the site, in which shipped agents play.
 
-`python tools/animation.py` writes nbs/pictures/agent.gif, the front page's, and nbs/pictures/games.gif, with an agent
-for each of eight games: of each the stretch of one game in which most points are made.
+`python tools/animation.py` writes nbs/pictures/agent.gif, the front page's, and nbs/pictures/games.gif, with the
+agents of several games: of each the stretch of one game in which most points are made.
 """
 
 from pathlib import Path
@@ -63,7 +63,7 @@ def draw_agent() -> None:
 
 
 def draw_games() -> None:
-    "The agents of eight games, each by the best action of its habit."
+    "The agents of the games of chapter 10a, each by the best action of its habit."
     panels = {}
     for game, name in EIGHT_AGENTS.items():
         agent = shipped_agent(name)
@@ -72,8 +72,8 @@ def draw_games() -> None:
         first = best_stretch(eps[0].rewards, FRAMES)
         panels[f'{game}: {eps.returns[0]:,.0f}'] = eps[0].frames[first : first + FRAMES]
         print(f'{game}: {eps.returns[0]:,g} points in {len(eps[0].rewards)} steps, shown from step {first}')
-    titles = list(panels)
-    rows = [draw_panels({title: panels[title] for title in titles[i : i + 4]}, scale=3) for i in (0, 4)]
+    titles, half = list(panels), len(panels) // 2
+    rows = [draw_panels({title: panels[title] for title in some}, scale=3) for some in (titles[:half], titles[half:])]
     space = np.full((FRAMES, GAP, *rows[0].shape[2:]), 255, np.uint8)
     print(write_gif('games.gif', np.concatenate([rows[0], space, rows[1]], 1)))
 
