@@ -91,7 +91,7 @@ class TrainAgentConfig:
     episodes_file: str = ''
     vae: VAEConfig = part(VAEConfig, **(grid_settings() | dict(foreground_weight=10.0)))  # the encoder and decoder
     transition: TransitionConfig = part(TransitionConfig, past_beliefs=3)  # the transition model
-    # how it acts while it collects: it samples its habit, four times as precise
+    # how it acts while it collects: it samples from its habit's probabilities, to the fourth power
     act: AgentConfig = part(AgentConfig, num_simulations=25, choose_by='habit', action_precision=4.0, discount=0.98)
     imagination: ImaginationConfig = part(ImaginationConfig)  # how habit and critic are trained in imagination
     replay: ReplayConfig = part(ReplayConfig)  # how they are trained from replay
