@@ -224,7 +224,7 @@ def round_weights(
     model: torch.nn.Module,
 ) -> None:
     "Round the weights of a model to what 16 bits hold. Raise `InputError` where one is too large for them."
-    for values in (*model.parameters(), *model.buffers()):
+    for values in model.state_dict().values():  # what a file holds, and not what a model computes when it is built
         if values.is_floating_point():
             values.copy_(values.half())
             check(values.isfinite().all(), 'The model holds weights that are too large for 16 bits.')
