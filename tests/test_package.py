@@ -13,7 +13,7 @@ import pytest
 from common import BIN, ROOT, SMALL_CASES, TINY, hashes
 from IPython.core.inputtransformer2 import TransformerManager
 
-from aif_atari.game_sets import EIGHT_AGENTS
+from aif_atari.game_sets import RECIPE_AGENTS
 
 SCRIPTS = 'Scripts' if os.name == 'nt' else 'bin'  # where pip puts them under a target
 NOTEBOOKS = sorted((ROOT / 'nbs').glob('*.ipynb'))
@@ -137,8 +137,8 @@ def test_wheel_works_on_its_own(installed, tmp_path):
     imports = f'import sys; sys.modules["fastcore"] = None; import {", ".join(modules)}; print(aif_atari.__file__)'
     assert str(target) in call(sys.executable, '-c', imports, cwd=tmp_path, **env)
     sizes = {f.name: f.stat().st_size for f in (target / 'aif_atari' / 'weights').iterdir()}
-    eight = sum(sizes.pop(f'{name}_agent.pt') for name in EIGHT_AGENTS.values())
-    assert eight <= 12e6
+    recipe = sum(sizes.pop(f'{name}_agent.pt') for name in RECIPE_AGENTS.values())
+    assert recipe <= 12e6
     assert sum(sizes.values()) <= 10e6
     names = '(load_pretrained(name).settings.collect.env_name for name in ("breakout", "pong"))'
     shipped = f'from aif_atari.train import load_pretrained; print(*{names})'

@@ -13,7 +13,7 @@ from aif_atari.animation import GAP, draw_panels
 from aif_atari.checkpoints import pretrained_path
 from aif_atari.core import write_bytes
 from aif_atari.data import play
-from aif_atari.game_sets import EIGHT_AGENTS
+from aif_atari.game_sets import RECIPE_AGENTS
 from aif_atari.play_animation import DecisionRecorder, draw_play, play_pictures
 from aif_atari.plotting import gif_bytes
 
@@ -65,7 +65,7 @@ def draw_agent() -> None:
 def draw_games() -> None:
     "The agents of the games of chapter 10a, each by the best action of its habit."
     panels = {}
-    for game, name in EIGHT_AGENTS.items():
+    for game, name in RECIPE_AGENTS.items():
         agent = shipped_agent(name)
         policy = agent.mcts_agent(acting_config(agent, AsTrainedConfig(choose_by='habit')), SEED)
         eps = play(training_game(agent, num_episodes=1, num_envs=1, seed=SEED, max_steps=27_000), policy)
