@@ -43,6 +43,7 @@ from .frame_data import FrameData
 from .habit_training import Experience, batches_of_round, check_learner, learns_from_play, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
 from .mcts_agent import MCTSAgent, check_agent
+from .object_labels import can_be_replayed
 from .train import TrainConfig, fit, load_vae, production_vae_config
 from aif_atari.train_transition import (
     TrainTransitionConfig,
@@ -51,7 +52,7 @@ from aif_atari.train_transition import (
     keep_transition,
     load_transition,
 )
-from .transition import TransitionModel
+from .transition import TransitionModel, check_transition
 from .vae import VAE, check_vae, free_energy, start_from
 
 # %% ../nbs/05d_active_learning.ipynb #e26fb4fd
@@ -114,17 +115,20 @@ def encode_rounds(
     cfg: TrainAgentConfig,
     rounds: list[Episodes],  # of each round so far
     vae: VAE,
-    belief_cache: dict,  # a cache: the `vae` of the last call, and the beliefs of each round as `parts`
+    belief_cache: dict,  # a cache: the `vae` of the last call, and the `beliefs` about so many `rounds`
 ) -> Beliefs:  # about all frames, in their order
     "Encode the rounds that are not in the cache. An unchanged VAE gives the same beliefs again."
     if belief_cache.get('vae') is not vae:
-        belief_cache.update(vae=vae, parts=[])
+        belief_cache.clear()
+    known = [belief_cache['beliefs']] if belief_cache else []
+    added = rounds[belief_cache.get('rounds', 0) :]
     vae.to(find_device(cfg.device))
-    added = rounds[len(belief_cache['parts']) :]
     shift = cfg.replay.frame_shift if cfg.learn_from == 'replay' else 0
-    belief_cache['parts'] += [encode_episodes(vae, without_forced_actions(eps), shift) for eps in added]
+    new = [encode_episodes(vae, without_forced_actions(eps), shift) for eps in added]
     vae.cpu()
-    return concat_beliefs(belief_cache['parts'])
+    beliefs = concat_beliefs([*known, *new]) if new else known[0]
+    belief_cache.update(vae=vae, beliefs=beliefs, rounds=len(rounds))
+    return beliefs
 
 # %% ../nbs/05d_active_learning.ipynb #0b050a70
 def transition_run(
@@ -186,7 +190,9 @@ def check_train_agent(
     find_device(cfg.device)
     check_agent(cfg.act, len(open_games(cfg.collect).action_names))
     check_vae(cfg.vae)
+    check_transition(cfg.transition)
     vae, model, schedule = cfg.vae, cfg.transition, cfg.schedule
+    check(vae.latent == 'gaussian', f'An agent needs a Gaussian latent, not {vae.latent}.')
     check(vae.frame_size == cfg.collect.frame_size, 'The games and the VAE need the same frame_size.')
     alike = (vae.latent_dim, vae.latent_grid) == (model.latent_dim, model.latent_grid)
     check(alike, 'The VAE and the transition model need the same latent_dim and latent_grid.')
@@ -194,6 +200,13 @@ def check_train_agent(
     check(model.warmup_frames >= 2, f'warmup_frames must be at least 2, not {model.warmup_frames}.')
     check(vae.context == 1, f'An agent encodes single frames: context must be 1, not {vae.context}.')
     check_learner(cfg)
+    replayed = not schedule.measure_steps or can_be_replayed(cfg.collect)
+    unlabelled = 'Games with no-ops or fire at the start, and games that are not of ALE, give no labels'
+    check(replayed, f'{unlabelled}: measure_steps must be 0 with them.')
+    measured = schedule.transition_horizon >= 2 or not schedule.prioritized_fraction
+    check(measured, 'Sampling by error needs two imagined steps: transition_horizon 2, or prioritized_fraction 0.')
+    by_steps = 'An agent plays first_steps, then round_steps a round: play_length must be 0'
+    check(not cfg.collect.play_length, f'{by_steps}, not {cfg.collect.play_length}.')
     first, total = schedule.first_steps, schedule.total_timesteps
     enough = total > first or cfg.episodes_file  # whose steps are checked when they are read
     check(enough, f'total_timesteps must be more than first_steps ({first}), not {total}.')
@@ -240,11 +253,11 @@ def replay_training_play(
     limit: int,  # agent steps that are never exceeded
 ) -> Play:
     "Play again the games that a transition model was trained on."
-    game = model.settings.collect
-    eps = play(game, limit=limit)
-    last = eps.starts + eps.lengths - 2
-    whole = len(eps) == game.num_episodes and not eps.truncated[last][eps.lengths <= game.max_steps].any()
-    check(whole, f'The play that the model was trained on takes more than {limit} steps; raise total_timesteps.')
+    game, too_long = model.settings.collect, f'more than {limit} steps; raise total_timesteps.'
+    check(game.play_length <= limit, f'The play that the model was trained on takes {too_long}')
+    eps = play(game, limit=game.play_length or limit)
+    whole = game.play_length or (len(eps) == game.num_episodes and steps_behind(eps) + game.num_envs <= limit)
+    check(bool(whole), f'The play that the model was trained on takes {too_long}')
     return unsearched(eps)
 
 

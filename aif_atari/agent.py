@@ -10,6 +10,7 @@ __all__ = ['FIRST_DEFAULTS', 'HELD_STEPS', 'RoundConfig', 'TrainAgentConfig', 'a
 
 # %% ../nbs/05c_agent.ipynb #ee490b35
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -131,8 +132,9 @@ def share_of_visits(
     policy: MCTSAgent,
     actions: np.ndarray,  # (n,) that it has just chosen
 ) -> np.ndarray:  # (n, A) sums to 1 for each game
-    "The normalised weight of each action in the last decision."
-    return policy.share
+    "The normalised weight of each action in a decision that was just made; nan where an action is still held."
+    decided = policy.age % policy.cfg.repeat == 0
+    return np.where(decided[:, None], policy.share, np.nan)
 
 
 class VisitRecorder:
@@ -264,6 +266,7 @@ def save_agent(
 ) -> None:
     "Write an agent to a file, completely or not at all."
     settings = replace(cfg, vae=agent.vae.cfg, transition=agent.model.cfg)
+    agent.settings = settings  # as a loaded agent has them
     save_checkpoint(path, 'Agent', asdict(settings), agent.state_dict(), **state)
 
 
@@ -342,10 +345,12 @@ def training_of(
 ) -> list[dict]:  # empty where there are no reports
     "The reports of the rounds that trained an agent."
     folder = Path(path).resolve().parent
-    last = folder.name.removeprefix('round_')
-    if last != folder.name:
-        return [r for r in training_of(folder) if r['round'] <= int(last)]
-    return sorted((read_json(f) for f in folder.glob('round_*/report.json')), key=lambda r: r['round'])
+    of_round = re.fullmatch(r'round_(\d+)', folder.name)
+    if of_round:
+        return training_of(folder)[: int(of_round[1]) + 1]
+    reports = sorted((read_json(f) for f in folder.glob('round_*/report.json')), key=lambda r: r['round'])
+    set_aside = re.fullmatch(r'agent_after_(\d+)_rounds', Path(path).stem)
+    return reports[: int(set_aside[1])] if set_aside else reports
 
 
 def training_game(
@@ -373,7 +378,7 @@ def fresh_game(
     own, rounds = agent.settings.seed, agent.settings.schedule.rounds
     played = {own, *(round_seed(own, k) for k in range(rounds))}
     check(seed not in played, f'The agent was trained on the games of seed {seed}; choose another --seed.')
-    return training_game(agent, seed=seed, **changes)
+    return training_game(agent, **dict(play_length=0, seed=seed) | changes)
 
 
 def acting_config(

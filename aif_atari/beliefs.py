@@ -17,6 +17,7 @@ import torch
 
 from .checkpoints import half_precision, use_bfloat16
 from .config import Count, Natural, Share
+from .core import check
 from .episodes import Episodes, window_starts
 from .outcomes import outcomes_of
 from .vae import VAE, encode_frames
@@ -170,7 +171,11 @@ class BeliefData:
     ):
         self.data, self.cfg, self.batch_size, self.seed = (train, val), cfg, batch_size, seed
         self.length, self.steps, self.shortest = cfg.length, cfg.steps, min(shortest, cfg.length)
-        self.prioritized, self.model, self.recent = round(cfg.prioritized_fraction * batch_size), model, recent
+        self.prioritized = min(round(cfg.prioritized_fraction * batch_size), batch_size - 1)
+        self.model, self.recent = model, recent
+        needed = model.cfg.warmup_frames + 2 if self.prioritized and model is not None else 0
+        words = f'Sampling by error needs windows of at least {needed} frames, not {self.shortest}'
+        check(self.shortest >= needed, f'{words}: take a longer horizon, or prioritized_fraction 0.')
         self.device = 'cpu' if model is None else model.scale.device
         for b in self.data:
             window_starts(b, cfg.length)

@@ -101,7 +101,7 @@ def use_bfloat16(
     if setting != 'auto':
         return setting == 'on'
     if device.startswith('cuda'):
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return device == 'cpu' and bool(native())
 

@@ -90,6 +90,7 @@ def decision_facts(
         facts[:, 1] = best != policy.tree.visits[:, 0].argmax(1)
         facts[:, 2] = best != q.argmin(1)
         facts[:, 4] = np.diff(np.sort(q, 1)[:, :2])[:, 0]
+    facts[policy.age % policy.cfg.repeat != 0] = np.nan  # no decision: the action is still held
     return facts
 
 
@@ -233,6 +234,8 @@ def compare_agents(
     if cfg.export_half:
         round_weights(agent)
     act = acting_config(agent, cfg.act)
+    named = 'The conditions say how the agent chooses; of choose_by they take posterior or search, not'
+    check(act.choose_by in ('posterior', 'search'), f'{named} {act.choose_by}.')
     at_once = dict(num_envs=cfg.num_envs) if cfg.num_envs else {}
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps, **at_once)
     name = find_game(game.env_name)[1]
@@ -396,7 +399,7 @@ def plot_learning(
             continue
         returns = [np.mean(t['returns']) for t in rounds]
         # a round's games are played by the agent of the round before
-        minutes = np.cumsum([0] + [t['core_seconds'] for t in rounds][:-1]) / 60
+        minutes = np.cumsum([0] + [t.get('core_seconds', 0) for t in rounds][:-1]) / 60
         by_steps.plot(np.cumsum([t['steps'] for t in rounds]) / 1000, returns, 'o-', color=COLOURS[1], ms=3)
         by_minutes.plot(minutes, returns, 'o-', color=COLOURS[1], ms=3)
     by_steps.set(xlabel='steps of play (thousands)', ylabel='return during training')
@@ -407,7 +410,9 @@ def plot_comparison(results: list[dict]) -> Figure:
     "Returns of all conditions; returns against simulations; and returns of each round against steps and time."
     figure_style()
     played = set.intersection(*(set(r['conditions']) for r in results))
-    numbers = {a.removeprefix('search_') for a in played} | {str(own_simulations(results[0]))}
+    numbers = {a.removeprefix('search_') for a in played}
+    if 'search' in played:
+        numbers.add(str(own_simulations(results[0])))
     simulations = sorted(int(n) for n in numbers if n.isdigit())
     several = len(simulations) > 1
     widths = [1.7] + [1] * (2 + several)

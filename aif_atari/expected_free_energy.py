@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TERMS', 'INFORMATION_WEIGHTS', 'entropy', 'mutual_information', 'neg_expected_utility', 'state_info_gain',
            'param_info_gain', 'expected_free_energy', 'dirichlet_info_gain', 'Preferences', 'deep_neg_expected_utility',
-           'deep_state_info_gain', 'log_joint_events', 'deep_param_info_gain']
+           'observed_G', 'deep_state_info_gain', 'log_joint_events', 'deep_param_info_gain']
 
 # %% ../nbs/04d_expected_free_energy.ipynb #e2768c8b
 import math
@@ -111,6 +111,15 @@ def deep_neg_expected_utility(
     "Minus the expected preference, with outcome probabilities averaged over the ensemble."
     c = torch.as_tensor(preferences, dtype=logits.dtype, device=logits.device)
     return -(logits.sigmoid().mean(0) * c).sum(-1)
+
+
+def observed_G(
+    outcomes: torch.Tensor,  # (N, 2) 1 where a reward, or a loss, was observed
+    preferences: Preferences,
+) -> torch.Tensor:  # (N,) nats
+    "G of steps whose outcomes are known: minus their utility. Nothing is left to learn from them."
+    utility = outcomes.new_tensor([preferences.reward_preference, preferences.loss_preference])
+    return -preferences.neg_expected_utility * (outcomes @ utility)
 
 
 def deep_state_info_gain(

@@ -158,9 +158,10 @@ def best_action_text(
 
 def core_minutes(
     results: list[dict],
-) -> np.ndarray:  # (seeds,) minutes of one CPU core
+) -> np.ndarray:  # (seeds,) minutes of one CPU core, of the trainings whose rounds are known
     "The computing that each training took, its play included."
-    return np.array([sum(t['core_seconds'] for t in r['training']) / 60 for r in results])
+    trainings = [r['training'] for r in results if r['training']]
+    return np.array([sum(t.get('core_seconds', 0) for t in rounds) / 60 for rounds in trainings])
 
 
 def measured_table(
@@ -182,6 +183,7 @@ def measured_table(
         results = compared[game]
         random, *ours = [measured_text(results, condition) for condition in ('random', 'habit', 'improved')]
         human = return_text(reference_returns(game)[1])
+        minutes = core_minutes(results)
         rows.append(
             [
                 game,
@@ -190,7 +192,7 @@ def measured_table(
                 *ours,
                 human,
                 f'{scores.mean():.2f}',
-                f'{core_minutes(results).mean():.0f}',
+                f'{minutes.mean():.0f}' if len(minutes) else '',
             ]
         )
     return markdown_table(head, rows)
@@ -255,13 +257,14 @@ def plot_games(
     order = sorted(scores, key=lambda game: np.mean(scores[game]))
     for i, game in enumerate(order):
         plot_seeds(left, i, scores[game], COLOURS[0], horizontal=True)
-        right.plot(core_minutes(compared[game]), [i] * len(compared[game]), 'o', color=COLOURS[1], ms=4.5)
+        minutes = core_minutes(compared[game])
+        right.plot(minutes, [i] * len(minutes), 'o', color=COLOURS[1], ms=4.5)
     for at in (0, 1):
         left.axvline(at, color='0.3', ls=':', lw=1)
     left.set_yticks(range(len(order)), order)
     left.set(xlabel='human-normalised score, each seed and 95 %')
     right.set_yticks(range(len(order)), [''] * len(order))
-    right.set(xlabel='core-minutes of training', xlim=(0, 1.1 * max(max(core_minutes(x)) for x in compared.values())))
+    right.set(xlabel='core-minutes of training', xlim=(0, 1.1 * right.dataLim.xmax))
     return fig
 
 # %% ../nbs/10a_games.ipynb #9163de34
@@ -319,8 +322,8 @@ def outcome_text(
 ) -> str:
     "The AUC of an outcome, a mean over the seeds that have enough windows with it, and how many these are."
     found = [m['outcomes'][name] for m in models if name in m.get('outcomes', {})]
-    told = [o for o in found if o['events'] >= FEW_EVENTS]
-    events = f'{sum(o["events"] for o in found)} windows'
+    told = [o for o in found if o['events'] >= FEW_EVENTS and o['roc_auc']['value'] is not None]
+    events = f'{sum(o["events"] for o in told or found)} windows'
     return f'{np.mean([o["roc_auc"]["value"] for o in told]):.2f} ({events})' if told else f'– ({events})'
 
 

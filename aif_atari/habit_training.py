@@ -113,6 +113,11 @@ def check_learner(
     moves = cfg.schedule.transition_epochs_last and not cfg.imagination.updates_last
     advice = 'take the preset imagination or breakout, or give --transition_epochs_last 0'
     check(not moves, f'This habit reads the memory of a transition model that is trained after it: {advice}.')
+    schedule, given = cfg.schedule, cfg.vae_path or cfg.vae_pretrained
+    drifts = schedule.vae_epochs_later and schedule.rounds > schedule.vae_every and not given
+    stale = 'The VAE is trained in later rounds and the transition model, in which this habit learns, is not'
+    learns = schedule.transition_epochs_later or not drifts
+    check(bool(learns), f'{stale}: give --transition_epochs_later 1, or --vae_epochs_later 0.')
     if cfg.learn_from == 'both':
         alone = cfg.act.repeat == 1 and not cfg.schedule.held_share
         check(alone, 'With --learn_from both the agent chooses each action: repeat must be 1, and held_share 0.')

@@ -18,6 +18,7 @@ from .beliefs import Beliefs
 from .checkpoints import can_fuse, half_precision, use_bfloat16
 from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive
 from .core import check
+from .expected_free_energy import observed_G
 from .mcts_agent import Habit, ImaginationEnv
 from .optimisation import check_finite
 from .policy_imagination import ImaginationConfig, imagine_rollout, ppo_loss
@@ -91,9 +92,8 @@ class PlayedSegments:
         newest: int = 0,  # rows at the end of `beliefs` that half of the segments begin in; by default none
     ):
         self.beliefs, self.T, self.model = beliefs, cfg.segment_steps, world.model
-        prefer, rows = world.prefer, np.arange(len(beliefs.mu))
-        utility = torch.tensor([prefer.reward_preference, prefer.loss_preference], dtype=torch.float32)
-        self.G = -prefer.neg_expected_utility * (beliefs.outcomes @ utility)
+        rows = np.arange(len(beliefs.mu))
+        self.G = observed_G(beliefs.outcomes, world.prefer)
         begin = np.repeat(beliefs.starts, beliefs.lengths)
         self.end = np.repeat(beliefs.starts + beliefs.lengths - 1, beliefs.lengths)  # a game's last frame
         chosen = np.take_along_axis(behaviour, beliefs.actions.clamp_min(0).numpy()[:, None], 1)[:, 0]

@@ -45,7 +45,7 @@ from aif_atari.imagination import (
 )
 from .imagination_report import plot_survival
 from .mcts_agent import AgentConfig
-from .object_labels import can_be_replayed, labelled, labels_of
+from .object_labels import labelled, labels_of
 from .object_recall import count_detections, object_recall, reconstructor
 from .plotting import COLOURS, figure_style, save_figure
 from .train_transition import TrainTransitionConfig, check_max_steps, finetune_outcome_head
@@ -189,8 +189,6 @@ PRESETS = dict(
 
 def train_and_report(cfg: TrainAgentConfig) -> Agent:
     "Train VAE, transition model, habit and critic on the agent's own play. The same command again continues."
-    replayed = not cfg.schedule.measure_steps or can_be_replayed(cfg.collect)
-    check(replayed, 'Games with no-ops or fire at the start give no labels: measure_steps must be 0 with them.')
     return train_agent(cfg, partial(evaluate_round, measure_steps=cfg.schedule.measure_steps))
 
 
@@ -236,6 +234,8 @@ def calibrate(
     game = fresh_game(agent, cfg.seed, num_episodes=cfg.episodes, max_steps=cfg.max_steps)
     check_max_steps(game.max_steps, agent.model.cfg.warmup_frames + 20)
     folder, parts = check_folder(cfg.output_dir), ('agent.pt', 'survival.png', 'outcomes', 'best_model.pt')
+    own = (folder / 'survival.json').exists() or not (folder / 'agent.pt').exists()
+    check(own, f'{folder} holds an agent that was not calibrated there; choose another --output_dir.')
     name, models = f'survival_{find_game(game.env_name)[1]}.json', dict(weights_sha256=weights_hash(agent))
     with (
         open_result(folder, 'survival.json', cfg, *parts, **models) as here,

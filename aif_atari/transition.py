@@ -122,7 +122,7 @@ class VectorBody(nn.Module):
         self.features, self.outputs, self.pooled = cfg.hidden, 2 * cfg.z_dim, cfg.hidden
 
     def forward(self, z, action, h):
-        h = self.cell(torch.cat([z, action], 1), h)
+        h = self.cell(torch.cat([z, action], 1), h).to(h.dtype)  # under autocast it would be of half precision
         return h, h, h
 
 # %% ../nbs/04_transition.ipynb #2a71dc20

@@ -94,10 +94,16 @@ EARLY = {
     'aif_train_transition --max_steps 20 --outcome_epochs 0': 'max_steps must be at least 21',
     'aif_train_agent --max_steps 10': 'max_steps must be at least 19',
     'aif_train_agent --noop_max 3 --measure_steps 100': 'measure_steps must be 0',
+    'aif_train_agent --latent categorical --latent_dim 16': 'needs a Gaussian latent',
+    'aif_train_agent --latent_grid 0': 'needs a VAE whose latent is a grid',
+    'aif_train_agent --play_length 500': 'play_length must be 0, not 500',
+    'aif_train_agent --transition_horizon 1 --prioritized_fraction 0.5': 'two imagined steps',
+    'aif_train_agent --learn_from imagination --transition_epochs_last 0': 'give --transition_epochs_later 1',
     'aif_train_agent --pretrained pong --env_name Seaquest': 'Pong is the game of the model|not Seaquest',
     'aif_eval_transition --pretrained breakout --max_steps 20': 'max_steps must be at least 24',
     'aif_calibrate --pretrained breakout --max_steps 20': 'max_steps must be at least 24',
     'aif_reproduce --seeds 1000042': 'seed of the games to measure on',
+    'aif_compare --pretrained breakout --choose_by habit': 'they take posterior or search, not habit',
     'aif_compare --pretrained breakout --export_dir file/x': "Can't write file/x",
 }
 
