@@ -7,6 +7,7 @@ __all__ = ['Experience', 'learns_from_play', 'batches_of_round', 'train_habit', 
 
 # %% ../nbs/05c1_habit_training.ipynb #8bcfe59d
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from .agent import Agent, TrainAgentConfig
 from .beliefs import Beliefs
 from .core import check
 from .mcts_agent import ImaginationEnv, sharpen
+from .optimisation import HabitUpdates
 from .policy_imagination import train_policy_in_imagination
 from .policy_play import train_policy_from_play
 from .policy_replay import DuelingQNetwork, train_q_from_replay
@@ -76,31 +78,19 @@ def train_habit(
     recent: int = 0,  # latest frames, where half of the imagined rollouts start
 ) -> list[dict]:  # mean losses of each tenth of the batches
     "Train habit and critic in imagination, from replay, or from both."
-    search, preferences, beliefs = cfg.act.search, cfg.act.preferences, experience.beliefs
+    preferences, beliefs = cfg.act.preferences, experience.beliefs
+    told = HabitUpdates(batches, cfg.act.search.discount, seed=seed)
     if cfg.learn_from == 'replay':
         assert isinstance(agent.habit, DuelingQNetwork)
-        return train_q_from_replay(agent.habit, beliefs, cfg.replay, preferences, search.discount, batches, seed)
-    world = ImaginationEnv(agent.model, agent.lv_q, preferences, seed, cfg.act.repeat, search.discount)
+        return train_q_from_replay(agent.habit, beliefs, cfg.replay, preferences, told)
+    world = ImaginationEnv(agent.model, agent.lv_q, preferences, seed, cfg.act.repeat, told.discount)
     behaviour = experience.behaviour(cfg.act.action_precision)
     if not learns_from_play(cfg, len(behaviour)) or np.isnan(behaviour).all():
-        visits = experience.latest_visits()
-        return train_policy_in_imagination(
-            world, agent.habit, beliefs, cfg.imagination, batches, search.discount, seed, visits, recent
-        )
+        told, visits = replace(told, newest=recent), experience.latest_visits()
+        return train_policy_in_imagination(world, agent.habit, beliefs, cfg.imagination, told, visits)
     lr = cfg.play.play_lr * max(0.02, 1 - len(beliefs.mu) / cfg.schedule.total_timesteps)
-    return train_policy_from_play(
-        world,
-        agent.habit,
-        beliefs,
-        behaviour,
-        cfg.play,
-        cfg.imagination,
-        search.discount,
-        batches,
-        lr,
-        seed,
-        experience.new,
-    )
+    told = replace(told, lr=lr, newest=experience.new)
+    return train_policy_from_play(world, agent.habit, beliefs, behaviour, cfg.play, cfg.imagination, told)
 
 # %% ../nbs/05c1_habit_training.ipynb #297f7f71
 def check_learner(

@@ -11,7 +11,6 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm.auto import tqdm
 
 from .beliefs import Beliefs
@@ -20,8 +19,8 @@ from .config import Bounds, Count, Fraction, Natural, NonNegative, Positive
 from .core import check
 from .expected_free_energy import observed_G
 from .mcts_agent import Habit, ImaginationEnv
-from .optimisation import check_finite
-from .policy_imagination import ImaginationConfig, imagine_rollout, ppo_loss
+from .optimisation import BatchLog, HabitUpdates, check_finite, update
+from .policy_imagination import MAX_GRADIENT, ImaginationConfig, imagine_rollout, ppo_loss
 from .transition import TransitionModel
 
 # %% ../nbs/05b1_policy_play.ipynb #bc9e2d5c
@@ -173,47 +172,35 @@ def train_policy_from_play(
     behaviour: np.ndarray,  # (N, A) probabilities with which each row's action was chosen, nan where unknown
     cfg: PlayConfig,
     imagination: ImaginationConfig,  # size of a batch of rollouts, clipping, and precision
-    discount: float,  # gamma, of G, per step
-    batches: int,  # of segments
-    lr: float,  # learning rate of Adam
-    seed: int = 0,
-    newest: int = 0,  # rows of the latest play, which half of the segments come from
-    progress: bool = True,
+    told: HabitUpdates,  # a batch is one of segments; `newest`: rows of the latest play, for half of the segments
 ) -> list[dict]:  # means for every tenth of the batches
     "Train policy and critic on replayed play, and the policy also on short imagined rollouts from it."
-    rng, device = np.random.default_rng(seed), world.model.scale.device
-    torch.manual_seed(seed)
+    rng, device = np.random.default_rng(told.seed), world.model.scale.device
+    torch.manual_seed(told.seed)
+    lr = told.lr or cfg.play_lr
     opt = torch.optim.Adam(habit.parameters(), lr, fused=can_fuse(device))
     short = replace(imagination, horizon=cfg.rollout_steps, lambda_=cfg.play_lambda, ent_coef=cfg.play_ent_coef)
-    bfloat16, log, sums = use_bfloat16(imagination.mixed_precision, device.type), [], []
-    play = PlayedSegments(world, beliefs, behaviour, cfg, newest)
-
-    def update(loss):
-        opt.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(habit.parameters(), 5.0)
-        opt.step()
-        check_finite(habit, 'habit')
-
-    for step in tqdm(range(batches), desc='learning from play', leave=False, disable=None if progress else True):
+    half, log = use_bfloat16(imagination.mixed_precision, device.type), BatchLog(told.batches)
+    play = PlayedSegments(world, beliefs, behaviour, cfg, told.newest)
+    bar = tqdm(range(told.batches), desc='learning from play', leave=False, disable=None if told.progress else True)
+    for step in bar:
         opt.param_groups[0]['lr'] = lr * min(1, (step + 1) / 10)
-        with half_precision(device.type, bfloat16):
+        with half_precision(device.type, half):
             s = play.segment(play.draw(rng, cfg.num_segments))
-            loss = segment_loss(habit, s, cfg, discount)
-        update(loss)
-        sums.append(dict(loss=loss.item(), G=s.G.mean().item()))
+            loss = segment_loss(habit, s, cfg, told.discount)
+        update(opt, habit, loss, MAX_GRADIENT)
+        check_finite(habit, 'habit')
+        means = dict(loss=loss.item(), G=s.G.mean().item())
         states = s.z.flatten(0, 1), s.h.flatten(0, 1)
         for _ in range(cfg.rollout_batches):
             chosen = torch.as_tensor(rng.integers(len(states[0]), size=imagination.num_rollouts), device=device)
-            start = tuple(x[chosen] for x in states)
-            with half_precision(device.type, bfloat16):
-                d = imagine_rollout(world, habit, start, short, discount)
-            sums[-1]['value'] = d['R'].mean().item()
+            with half_precision(device.type, half):
+                d = imagine_rollout(world, habit, tuple(x[chosen] for x in states), short, told.discount)
+            means['value'] = d['R'].mean().item()
             for _ in range(cfg.rollout_epochs):
-                with half_precision(device.type, bfloat16):
+                with half_precision(device.type, half):
                     loss = ppo_loss(habit, d, short, critic=False)
-                update(loss)
-        if (step + 1) % max(1, batches // 10) == 0:
-            log.append(dict(step=step + 1) | {k: float(np.mean([x[k] for x in sums])) for k in sums[0]})
-            sums = []
-    return log
+                update(opt, habit, loss, MAX_GRADIENT)
+                check_finite(habit, 'habit')
+        log.add(**means)
+    return log.rows

@@ -23,7 +23,7 @@ from .config import Bounds, Count, Positive, PositiveFraction
 from .core import check
 from .expected_free_energy import Preferences, observed_G
 from .mcts_agent import Habit
-from .optimisation import check_finite
+from .optimisation import BatchLog, HabitUpdates, check_finite, update
 from .transition import GridBody, TransitionModel
 
 # %% ../nbs/05b_policy_replay.ipynb #b6d56878
@@ -255,28 +255,20 @@ def train_q_from_replay(
     beliefs: Beliefs,  # of real play, by any policy
     cfg: ReplayConfig,
     preferences: Preferences,  # utility of a reward and of a loss, nats
-    discount: float,  # gamma, of G, per step
-    steps: int,  # batches
-    seed: int = 0,
-    progress: bool = True,
+    told: HabitUpdates,  # a batch is one of replayed steps, drawn from all alike
 ) -> list:  # a dict of means for every tenth of the batches
     "Train a habit on real play by n-step double Q-learning with a target network."
-    rng, device = np.random.default_rng(seed), habit.scale.device
-    opt = torch.optim.Adam(habit.parameters(), cfg.q_lr, eps=1e-4, fused=can_fuse(device))
+    rng, device = np.random.default_rng(told.seed), habit.scale.device
+    opt = torch.optim.Adam(habit.parameters(), told.lr or cfg.q_lr, eps=1e-4, fused=can_fuse(device))
     target = copy.deepcopy(habit).requires_grad_(False)
     buffer = ReplayBuffer(beliefs, preferences, cfg.n_step, habit.past_beliefs, habit.centre)
-    log, sums = [], []
-    for step in tqdm(range(steps), desc='learning from play', leave=False, disable=None if progress else True):
+    log = BatchLog(told.batches)
+    bar = tqdm(range(told.batches), desc='learning from play', leave=False, disable=None if told.progress else True)
+    for _ in bar:
         m = buffer.sample(rng, cfg.replay_batch_size)
-        loss, value = q_loss(habit, target, m, discount)
-        opt.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(habit.parameters(), 10.0)
-        opt.step()
+        loss, value = q_loss(habit, target, m, told.discount)
+        update(opt, habit, loss, 10.0)
         follow(target, habit, cfg.tau)
-        sums.append((loss.item(), value.item()))
-        if (step + 1) % max(1, steps // 10) == 0:
+        if log.add(error=loss.item(), value=value.item()):
             check_finite(habit, 'habit')
-            log.append(dict(step=step + 1) | dict(zip(('error', 'value'), np.mean(sums, 0).tolist())))
-            sums = []
-    return log
+    return log.rows

@@ -29,6 +29,7 @@ from .data import play
 from .environments import CollectConfig, GamesStep, area_weights, find_game
 from .episodes import Episodes, to_float
 from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
+from .optimisation import HabitUpdates
 from .policy_imagination import train_policy_in_imagination
 from .rgm import COLS, RGM, ROWS, TOYS, Selected, ToyGames, ToyPong, learn_structure, paint
 from .rgm_figures import grown
@@ -366,9 +367,8 @@ def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     habit, lv_q = HabitNetwork(model), beliefs.lv.mean(0)
     act, gamma = train.act, train.act.search.discount
     world = ImaginationEnv(model, lv_q, act.preferences, cfg.seed)
-    train_policy_in_imagination(
-        world, habit, beliefs, train.imagination, cfg.habit_updates, gamma, cfg.seed, progress=False
-    )
+    told = HabitUpdates(cfg.habit_updates, gamma, seed=cfg.seed, progress=False)
+    train_policy_in_imagination(world, habit, beliefs, train.imagination, told)
     lap('habit')
     return Agent(vae, model, habit, lv_q).eval(), seconds
 
