@@ -411,7 +411,8 @@ def train_agent(
         assert agent is not None  # at least one round is played
         with computing_time(folder / f'round_{len(played) - 1}', agent_file(folder).exists()):
             agent = train_after_last_round(cfg, folder, played, np.concatenate(visits), agent, belief_cache)
-        print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}')
+        by_habit = ' --choose_by habit' if cfg.act.choose_by == 'habit' else ''
+        print(f'Done: {agent_file(folder)}. Next: aif_play --model_path {agent_file(folder)}{by_habit}')
         return agent
 
 # %% ../nbs/05d_active_learning.ipynb #539588db
@@ -420,7 +421,7 @@ def computing_time(
     folder: Path,  # of a round
     done: bool | None = None,  # whether nothing is left to do; by default, whether the folder has an agent
 ) -> Iterator[None]:
-    "Add the CPU time of the block to the round's report, also if the block is interrupted."
+    "Add the CPU time of the block to the round's report, where there is one, also if the block is interrupted."
     start = time.process_time()
     done = agent_file(folder).exists() if done is None else done
     try:

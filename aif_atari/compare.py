@@ -53,7 +53,7 @@ from .stats import Interval, bootstrap, interval_text, plot_seeds, seed_interval
 # %% ../nbs/05j_compare.ipynb #615a299d
 @dataclass
 class CompareConfig:
-    act: AsTrainedConfig = part(AsTrainedConfig)  # how the agent acts; by default as in training
+    act: AsTrainedConfig = part(AsTrainedConfig)  # how the agent acts; what is None is as in training
     model_path: str = ''  # agent.pt of a trained agent
     pretrained: str = ''  # or the name of shipped weights, such as breakout
     # names separated by commas; by default all, each constant action, and searches of 5 to 100 simulations

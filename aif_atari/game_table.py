@@ -167,35 +167,18 @@ def core_minutes(
 def measured_table(
     compared: Comparisons,
 ) -> str:  # Markdown
-    "What was measured of each game that a habit has played."
-    head = [
-        'game',
-        'random play',
-        'best single action',
-        'habit',
-        'search',
-        'human',
-        'score of the habit',
-        'core-minutes',
-    ]
+    "What was measured of each game that a habit has played; the search where it has played."
+    conditions = dict(random='random play', best='best single action', habit='habit', improved='search (improved)')
+    if not any('improved' in r['conditions'] for results in compared.values() for r in results):
+        conditions.pop('improved')
     rows = []
     for game, scores in game_scores(compared, 'habit').items():
         results = compared[game]
-        random, *ours = [measured_text(results, condition) for condition in ('random', 'habit', 'improved')]
-        human = return_text(reference_returns(game)[1])
+        ours = [best_action_text(results) if c == 'best' else measured_text(results, c) for c in conditions]
         minutes = core_minutes(results)
-        rows.append(
-            [
-                game,
-                random,
-                best_action_text(results),
-                *ours,
-                human,
-                f'{scores.mean():.2f}',
-                f'{minutes.mean():.0f}' if len(minutes) else '',
-            ]
-        )
-    return markdown_table(head, rows)
+        spent = f'{minutes.mean():.0f}' if len(minutes) else ''
+        rows.append([game, *ours, return_text(reference_returns(game)[1]), f'{scores.mean():.2f}', spent])
+    return markdown_table(['game', *conditions.values(), 'human', 'score of the habit', 'core-minutes'], rows)
 
 # %% ../nbs/10a_games.ipynb #2c177fd3
 def published_table(

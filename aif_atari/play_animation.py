@@ -33,7 +33,7 @@ from .vae import VAE
 # %% ../nbs/05g_play_animation.ipynb #5cb1ece8
 @dataclass
 class PlayConfig:
-    act: AsTrainedConfig = part(AsTrainedConfig)  # how it acts; by default as in training
+    act: AsTrainedConfig = part(AsTrainedConfig)  # how it acts; what is None is as in training
     model_path: str = ''  # agent.pt of a trained agent
     pretrained: str = ''  # or the name of shipped weights, such as breakout
     episodes: Count = 1  # whole games to play
