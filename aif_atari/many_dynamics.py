@@ -69,7 +69,7 @@ class DynamicsConfig:
     ensemble_size: Annotated[int, Bounds(1, 64)] = 1  # prediction heads
     lr: Annotated[float, Bounds(above=0)] = 3e-3  # peak learning rate
     seed: Seed = 0  # of play and training
-    test_steps: Count = 4000  # agent steps of the fresh play of each game
+    test_steps: Annotated[int, Bounds(120)] = 4000  # agent steps of the fresh play of each game
     fresh_dir: str = 'outputs/fresh_games_all_actions'  # where the fresh episodes are kept
     output_dir: str = 'outputs/dynamics'  # run folders; the same command again goes on where it stopped
     results_dir: str = ''  # where to write the measurements as JSON; nowhere by default
@@ -169,9 +169,9 @@ def run_dynamics(
     hashes = dict(vae_sha256=run.vae_sha256)
     with open_result(cfg.results_dir, f'{dynamics_name(cfg)}.json', cfg, **hashes) as result, open_run(run) as folder:
         write_config(folder, run)
+        fresh = fresh_games(FreshConfig(cfg.env_name, cfg.test_steps, full_actions=True, fresh_dir=cfg.fresh_dir))
         model, updates = train_dynamics(cfg, vae, folder)
-        fresh = FreshConfig(cfg.env_name, cfg.test_steps, full_actions=True, fresh_dir=cfg.fresh_dir)
-        measured = measure_dynamics(model.eval(), vae, fresh_games(fresh))
+        measured = measure_dynamics(model.eval(), vae, fresh)
         about = dict(env_name=cfg.env_name, game_input=cfg.game_input, few_game=cfg.few_game, seed=cfg.seed)
         steps = dict(steps=cfg.steps, few_steps=cfg.few_steps if cfg.few_game else None, updates=updates)
         numbers = about | steps | dict(parameters=sum(p.numel() for p in model.parameters()), games=measured)

@@ -180,6 +180,8 @@ def run_transfer(
     if cfg.export_dir:
         check_folder(cfg.export_dir)
     with open_result(cfg.results_dir, f'{cell_name(cfg)}.json', cfg) as result:
+        if cfg.fresh_dir:
+            fresh_games(tested)  # play that cannot be kept there, or is of other settings, is told before the training
         _, log = train_vae(run)
         peak, vae = peak_memory(), load_vae(Path(run.output_dir) / 'best_model.pt')
         fresh = fresh_games(tested)

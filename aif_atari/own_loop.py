@@ -124,7 +124,7 @@ class GameWatch:
             first = made[(self.step == 0) & ~self.begins]
             other = f'The environment makes {first.max(initial=0)} frames a step, and the agent knows {self.frame_skip}'
             check((first == self.frame_skip).all(), f'{other}: choose frameskip={self.frame_skip} in gymnasium.make.')
-        lost = expects_loss | (self.since_fire >= FIRE_EVERY)
+        lost = expects_loss | (self.since_fire >= FIRE_EVERY - 1)
         if lives is not None:
             lost = np.zeros_like(self.begins) if self.lives is None else lives < self.lives
         self.numbers, self.lives = numbers, lives

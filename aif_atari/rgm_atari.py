@@ -187,7 +187,7 @@ class RGMAtariConfig:
     frames: Annotated[int, Bounds(600, MACHINE_LIMIT)] = 4800  # frames to grow the model from
     clusters: Annotated[int, Bounds(2, 1000)] = 8  # K, values that a place of the latent grid can take
     pieces: Annotated[int, Bounds(2, 1000)] = 10  # held-out games
-    length: Annotated[int, Bounds(2, 500)] = 80  # frames of each to predict, its last
+    length: Annotated[int, Bounds(4, 500)] = 80  # frames of each to predict, its last; whole events of four
     seed: BaseSeed = 0  # of the games and of the clusters
     output_dir: str = 'results'  # where to write rgm_atari_GAME_SEED.json
 
@@ -220,6 +220,7 @@ def run_rgm_atari(cfg: RGMAtariConfig) -> dict:
     name = find_game(cfg.env_name)[1]
     vae, folder = load_pretrained(name), check_folder(cfg.output_dir)
     check(vae.cfg.latent_grid > 0, f'The VAE of {name} has no latent grid to cluster.')
+    check(cfg.length % 4 == 0, f'length must be a multiple of 4, the frames of an event, not {cfg.length}.')
     with open_result(folder, f'rgm_atari_{name}_{cfg.seed}.json', cfg, weights_sha256=weights_hash(vae)) as result:
         out = dict(settings=asdict(cfg), sizes=sizes_of_atari(cfg, vae))
         result.write(out)
@@ -334,7 +335,7 @@ def selected_episodes(name, selected: Selected, pieces=8) -> Episodes:
 @dataclass
 class VersusConfig:
     game: Annotated[str, OneOf(TOYS)] = 'pong'  # the toy game
-    # selected: the frames that the discrete agent selected; seen: as much random play as it looked at
+    # selected: the frames that the discrete agent selected; seen: `frames` frames of random play
     condition: Literal['selected', 'seen'] = 'seen'
     frames: Count = 24576  # of random play, for the condition seen
     updates: Count = 1900  # batches of 64 frames for the VAE
