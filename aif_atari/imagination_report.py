@@ -431,7 +431,7 @@ def position_rows(
 def strongest(
     rows: list,  # as `position_rows` gives them
 ) -> list:  # the best baseline's percentage, one a horizon
-    "The best baseline at each horizon; a model must be above it to have learned any dynamics."
+    "The best baseline at each horizon: below it, a model adds nothing to a rule that is given true positions."
     return np.max([values for name, values in rows if name in BASELINES], axis=0).tolist()
 
 

@@ -393,8 +393,9 @@ def evaluate_objects(
     check_object_recall(cfg)
     vae = load_vae(cfg.model_path) if cfg.model_path else load_pretrained(cfg.pretrained)
     env_name = own_game(cfg.env_name, vae.settings.collect.env_name)
-    game = CollectConfig(env_name, num_episodes=cfg.num_episodes, max_steps=cfg.max_steps, seed=cfg.seed)
-    game = replace(game, frame_size=vae.cfg.frame_size)
+    sizes = dict(num_episodes=cfg.num_episodes, play_length=0, max_steps=cfg.max_steps, seed=cfg.seed)
+    plain = dict(num_envs=CollectConfig().num_envs, hold=1, hold_least=0)
+    game = replace(vae.settings.collect, env_name=env_name, **sizes, **plain)
     models = dict(game=env_name, weights_sha256=weights_hash(vae))
     with open_result(cfg.output_dir, 'sight.json', cfg, 'sight.txt', **models) as result:
         eps, probe_eps = play_with_labels(game, cfg.player), None

@@ -320,10 +320,11 @@ def next_command(
     cfg: TrainVAEConfig,  # of the run that is done
 ) -> str:
     "What to type to measure the VAE, at the protocol that it was trained at."
-    changed = {k: getattr(cfg.collect, k) for k in ('env_name', 'frame_size', 'frame_skip', 'sticky')}
-    defaults = asdict(CollectConfig())
-    changed['env_name'] = changed['env_name'].partition(',')[0]  # of several games, the first
-    flags = ''.join(f' --{k} {v}' for k, v in changed.items() if k == 'env_name' or v != defaults[k])
+    names = ('frame_size', 'frame_skip', 'sticky', 'settle', 'full_actions', 'actions', 'fire_lives')
+    defaults = CollectConfig()
+    changed = {k: getattr(cfg.collect, k) for k in names if getattr(cfg.collect, k) != getattr(defaults, k)}
+    first = dict(env_name=cfg.collect.env_name.partition(',')[0])  # of several games
+    flags = ''.join(f' --{k}' if v is True else f' --{k} {v}' for k, v in (first | changed).items())
     return f"aif_eval_vae --model_path {Path(cfg.output_dir) / 'best_model.pt'}{flags}"
 
 # %% ../nbs/02_train.ipynb #5ca96ab4

@@ -266,7 +266,7 @@ class TransitionModel(TransitionStep):
         self,
         batch: dict,  # as `BeliefData` gives it
     ) -> dict:  # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats
-        "The loss and its terms, means over the steps; `noise` and `outcome` over the first `fair` windows only."
+        "The loss and its terms, means over the steps; `noise` and `outcome` over the `fair` windows, which come first."
         mu, lv, logits = self.rollout(batch['o'][:, : self.cfg.warmup_frames], batch['a'])
         target, fair = batch['o'][:, 1:], slice(batch.get('fair'))
         error = (0.5 * self.weight * ((target - mu) / self.scale) ** 2).sum(-1).mean()

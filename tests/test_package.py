@@ -94,6 +94,21 @@ def uncaptioned(path):
     ]
 
 
+def only_defines(source):
+    "Whether a cell imports and defines, and does nothing else."
+    code = '\n'.join(line for line in source.split('\n') if not line.startswith('%'))
+    silent = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    return all(isinstance(statement, silent) for statement in ast.parse(code).body)
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.name)
+def test_a_cell_that_only_defines_has_no_output(path):
+    "Such an output is left over from another version of the cell."
+    cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+    shown = [''.join(c['source']) for c in cells if c['cell_type'] == 'code' and c['outputs']]
+    assert [source for source in shown if only_defines(source)] == []
+
+
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.name)
 def test_notebook_was_executed_and_tells_no_errors(path):
     assert uncaptioned(path) == [], 'figures without a caption'
