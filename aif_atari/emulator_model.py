@@ -123,6 +123,20 @@ class EmulatorModel:
         self.emulator.ale.restoreState(self.saved[number].state)
         return self.emulator.ale.game_over()
 
+    def outcomes(
+        self,
+        numbers: Sequence[int],  # (n,) of saved states
+        actions: np.ndarray,  # (n, L)
+    ) -> np.ndarray:  # (n, L, 2) rewards and losses of each step
+        "Make sequences of actions in copies that are not kept."
+        found = np.zeros((*actions.shape, 2))
+        for k, sequence, row in zip(numbers, actions, found):
+            saved = self.saved[k]
+            for a, step in zip(sequence, row):
+                done = self.emulator.emulate(saved, int(a))
+                saved, step[:] = done.saved, (done.rewards[0], done.losses[0])
+        return found
+
     def act(
         self,
         numbers: Sequence[int],  # (n,) of saved states
@@ -226,6 +240,7 @@ class Followed(NamedTuple):
     imagined: np.ndarray  # (n, L, 2) probabilities, from imagined beliefs
     perceived: np.ndarray  # (n, L, 2) probabilities, from beliefs about the copies' frames
     real: np.ndarray  # (n, L, 2) whether it happened in the copy
+    again: np.ndarray  # (K, n, L, 2) whether it happened in K further copies, with other luck
 
 
 @torch.no_grad()
@@ -233,10 +248,12 @@ def follow(
     agent: 'EmulatorAgent',  # with edges of one step
     state: State,  # n real states, as it perceives them
     actions: np.ndarray,  # (n, L)
+    copies: int = 8,  # K
 ) -> Followed:
     "What the agent's model says of sequences of actions, and what they bring."
     assert agent.emulator is not None  # its games are open
     (z, h), kept = state[:2], []
+    again = np.stack([agent.emulator.outcomes(state[5][:, 0].tolist(), actions) for _ in range(copies)])
     for a in torch.as_tensor(actions).T:
         perceived = agent.model(state[0], a, state[1])[3]
         h, mu, _, imagined = agent.model(z, a, h)
@@ -244,7 +261,7 @@ def follow(
         state, found = agent.emulator.step(state, a)
         real = torch.as_tensor(np.array([[done.rewards[0], done.losses[0]] for done in found]))
         kept.append((imagined.sigmoid().mean(0), perceived.sigmoid().mean(0), real))
-    return Followed(*(torch.stack(x, 1).numpy() for x in zip(*kept)))
+    return Followed(*(torch.stack(x, 1).numpy() for x in zip(*kept)), again)
 
 
 def within(

@@ -26,6 +26,7 @@ def measured(agent: FollowingAgent) -> dict:
     imagined, perceived, real = (
         np.concatenate([getattr(f, k) for f in agent.followed]) for k in ('imagined', 'perceived', 'real')
     )
+    again = np.concatenate([f.again for f in agent.followed], 1)
     states = np.repeat(np.arange(len(agent.followed)), agent.sequences)
     out = {}
     for i, outcome in enumerate(('reward', 'loss')):
@@ -33,10 +34,12 @@ def measured(agent: FollowingAgent) -> dict:
         for k in HORIZONS:
             happened = within(real, k)[:, i] > 0
             row = dict(sequences=len(happened), events=int(happened.sum()))
-            for name, p in dict(imagined=imagined, perceived=perceived).items():
-                shares = told_apart(within(p, k)[:, i], happened, states)
+            chances = dict(imagined=within(imagined, k), perceived=within(perceived, k))
+            chances['other copies'] = np.mean([within(x, k) > 0 for x in again], 0)
+            for name, p in chances.items():
+                shares = told_apart(p[:, i], happened, states)
                 row |= dict(states=len(shares))
-                row[name] = dict(roc_auc=roc_auc(within(p, k)[:, i], happened))
+                row[name] = dict(roc_auc=roc_auc(p[:, i], happened))
                 if len(shares):
                     row[name] |= dict(told_apart=float(shares.mean()), interval=bootstrap(shares))
             out[outcome][str(k)] = row
@@ -63,7 +66,8 @@ def main() -> None:
     write_json(file, found | provenance())
     for outcome, rows in found['outcomes'].items():
         for k, row in rows.items():
-            texts = [f"{kind} {row[kind].get('told_apart', float('nan')):.3f}" for kind in ('imagined', 'perceived')]
+            kinds = ('imagined', 'perceived', 'other copies')
+            texts = [f"{kind} {row[kind].get('told_apart', float('nan')):.3f}" for kind in kinds]
             print(f"{outcome} within {k} steps, told apart in {row['states']} states: {', '.join(texts)}")
 
 
