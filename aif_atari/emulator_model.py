@@ -130,11 +130,11 @@ class EmulatorModel:
     ) -> np.ndarray:  # (n, L, 2) rewards and losses of each step
         "Make sequences of actions in copies that are not kept."
         found = np.zeros((*actions.shape, 2))
-        for k, sequence, row in zip(numbers, actions, found):
+        for i, k in enumerate(numbers):
             saved = self.saved[k]
-            for a, step in zip(sequence, row):
-                done = self.emulator.emulate(saved, int(a))
-                saved, step[:] = done.saved, (done.rewards[0], done.losses[0])
+            for t, a in enumerate(actions[i].tolist()):
+                done = self.emulator.emulate(saved, a)
+                saved, found[i, t] = done.saved, (done.rewards[0], done.losses[0])
         return found
 
     def act(
@@ -261,7 +261,8 @@ def follow(
         state, found = agent.emulator.step(state, a)
         real = torch.as_tensor(np.array([[done.rewards[0], done.losses[0]] for done in found]))
         kept.append((imagined.sigmoid().mean(0), perceived.sigmoid().mean(0), real))
-    return Followed(*(torch.stack(x, 1).numpy() for x in zip(*kept)), again)
+    imagined, perceived, real = (torch.stack(x, 1).numpy() for x in zip(*kept))
+    return Followed(imagined, perceived, real, again)
 
 
 def within(
