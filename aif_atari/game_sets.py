@@ -24,7 +24,9 @@ ATARI26 = (
 EIGHT = ('Breakout', 'Pong', 'Freeway', 'Boxing', 'MsPacman', 'KungFuMaster', 'Krull', 'RoadRunner')
 # game -> the agent of that table that ships; the shipped agents breakout and pong are of recipes for these games alone
 RECIPE_AGENTS = dict(
+    Breakout='breakout_recipe',
     Pong='pong_recipe',
+    Freeway='freeway',
     Boxing='boxing',
     MsPacman='ms_pacman',
     KungFuMaster='kung_fu_master',
