@@ -36,14 +36,13 @@ from .checkpoints import find_device, is_longer, keep_model, open_run, write_con
 from .collect import keep_play
 from .config import check_bounds, make_config
 from .core import check, check_folder, read_json, write_bytes, write_json
-from .data import play
+from .data import can_be_replayed, play
 from .environments import CollectConfig, check_collect, find_game, open_games, settle_steps
 from .episodes import Episodes, concat_episodes, load_episodes, sample_episodes, split_rounds, to_float
 from .frame_data import FrameData
 from .habit_training import Experience, batches_of_round, check_learner, learns_from_play, train_habit
 from .initial_models import TRAIN_ALL, InitialModels, load_initial_models, steps_behind
 from .mcts_agent import MCTSAgent, check_agent
-from .object_labels import can_be_replayed
 from .train import TrainConfig, fit, load_vae, production_vae_config
 from aif_atari.train_transition import (
     TrainTransitionConfig,

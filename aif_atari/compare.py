@@ -38,14 +38,13 @@ from .cli import command
 from .conditions import CONDITIONS, make_policy
 from .config import Bounds, Count, Seed, check_bounds, from_dict, part
 from .core import check, check_folder, claim, provenance, read_json, write_json
-from .data import play, with_ram
+from .data import can_be_replayed, play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
 from .eval import compare
 from .imagination import TOWARDS, imagine_windows, score_outcomes
 from .lost_lives import lost_lives
 from .mcts_agent import AgentConfig, MCTSAgent
-from .object_labels import can_be_replayed
 from .plotting import COLOURS, figure_style
 from .renamed import read_result
 from .stats import Interval, bootstrap, interval_text, plot_seeds, seed_interval

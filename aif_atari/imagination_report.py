@@ -25,11 +25,11 @@ from .checkpoints import export_weights, model_file, open_result, pretrained_pat
 from .cli import command
 from .config import Count, Natural, Seed, check_bounds
 from .core import check, check_folder, file_hash, write_bytes, write_text
-from .data import play
+from .data import can_be_replayed, play
 from .environments import find_game
 from .episodes import Episodes, to_uint8
 from .imagination import STEPS, Rollouts, measure_imagination
-from .object_labels import can_be_replayed, play_with_labels
+from .object_labels import play_with_labels
 from .plotting import COLOURS, figure_style, gif_bytes, save_figure, show_frames
 from .renamed import read_result
 from .stats import interval_text, seed_interval

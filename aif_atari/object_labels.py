@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OBJECT_LABELS', 'SCRIPTS', 'ObjectLabel', 'labels_of', 'positions', 'WatchedGames', 'scripted_play',
-           'can_be_replayed', 'play_with_labels', 'labelled']
+           'play_with_labels', 'labelled']
 
 # %% ../nbs/object_labels.ipynb #a69d8e49
 import itertools
@@ -137,13 +137,6 @@ def scripted_play(
     return play(cfg, policy, progress=False, games=games)
 
 # %% ../nbs/object_labels.ipynb #c4e59184
-def can_be_replayed(
-    cfg: CollectConfig,  # what was played
-) -> bool:
-    "Whether a replay can tell the emulator's memory: it knows no random no-ops and no fire at the start."
-    return find_game(cfg.env_name)[0] == 'ale' and not (cfg.noop_max or cfg.fire_reset)
-
-
 def play_with_labels(
     cfg: CollectConfig,  # what to play
     player: str = 'random',  # random or scripted
