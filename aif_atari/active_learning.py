@@ -161,9 +161,9 @@ def train_transition_round(
     before: TransitionModel | None = None,  # whose weights to start from
     recent: int = 0,  # latest frames, which half of each batch comes from; by default all frames are alike
 ) -> TransitionModel:
-    "Train the transition model on the beliefs about all frames."
+    "Train the transition model on the beliefs about all frames; at a lower rate where recent ones count for more."
     device = find_device(cfg.device)
-    run = transition_run(cfg, beliefs.num_actions, epochs, 1e-3 if before else 3e-3, folder)
+    run = transition_run(cfg, beliefs.num_actions, epochs, 1e-3 if recent else 3e-3, folder)
     check_folder(run.output_dir)
     train, val = (beliefs.subset(ids) for ids in split_rounds(rounds, run.train.val_split, cfg.seed))
     torch.manual_seed(cfg.seed)

@@ -73,12 +73,12 @@ class RoundConfig:
     vae_every: Count = 10  # rounds from one of these trainings of the VAE to the next
     transition_epochs: Count = 2  # epochs of the transition model in the first round
     transition_epochs_later: Natural = 0  # and in each later round; 0 keeps the model as it is
-    transition_epochs_last: Natural = 12  # and after the last round, on all rounds alike
-    transition_steps: Count = 100  # batches an epoch
+    transition_epochs_last: Natural = 20  # and after the last round, on all rounds alike
+    transition_steps: Count = 400  # batches an epoch
     transition_horizon: Count = 15  # imagined steps in each training window
     # share of a round's epochs whose windows have three imagined steps; in the others they grow to the horizon
     short_share: Share = 0.5
-    transition_batch_size: Count = 64  # windows in a batch
+    transition_batch_size: Count = 16  # windows in a batch
     prioritized_fraction: Share = 0.0  # share of each batch that is sampled by the model's error
     # of the decisions of own play, share after which the action is held for 3 to 10 steps; deep search imagines that
     held_share: Share = 0.0

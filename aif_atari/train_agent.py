@@ -98,7 +98,7 @@ PRESETS = dict(
             vae_epochs=2,
             transition_epochs=1,
             transition_epochs_last=1,
-            transition_batch_size=16,
+            transition_steps=100,
         ),
     ),
     imagination=Preset(
@@ -120,8 +120,6 @@ PRESETS = dict(
             transition_epochs=10,
             transition_epochs_later=2,
             transition_epochs_last=0,
-            transition_steps=400,
-            transition_batch_size=16,
         ),
     ),
     breakout=Preset(
@@ -169,8 +167,6 @@ PRESETS = dict(
             latent_dim=2,
             hidden=32,
             foreground_weight=2.0,
-            transition_steps=400,
-            transition_batch_size=16,
             warmup_frames=4,
             transition_horizon=6,
             rarity_exponent=1.0,
