@@ -6,7 +6,7 @@
 __all__ = ['Comparisons', 'AGGREGATES', 'FEW_EVENTS', 'load_games', 'reference_returns', 'game_scores', 'published_scores',
            'mean_score', 'aggregates', 'habit_aggregates', 'return_text', 'measured_text', 'best_action_text',
            'core_minutes', 'measured_table', 'published_table', 'score_cells', 'performance_profile', 'profile_band',
-           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table']
+           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table', 'search_gains', 'search_table']
 
 # %% ../nbs/10a_games.ipynb #b26f419a
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from aif_atari.stats import (
     plot_seeds,
     pool_scores,
     probability_of_improvement,
+    seed_interval,
     stratified_bootstrap,
 )
 
@@ -315,3 +316,29 @@ def models_table(
             auc = [outcome_text(models, name) for name in ('reward', 'loss')]
             rows.append([game, *auc, *(f'{x:.1f}' for x in psnr)])
     return markdown_table(head, rows)
+
+# %% ../nbs/10a_games.ipynb #6b03e753
+def search_gains(
+    results: list[dict],  # comparisons of one game, a training seed each
+) -> list[np.ndarray]:  # for each seed whose search has played, (games,)
+    "The return of the search minus that of the habit, in the same games."
+    played = [r['conditions'] for r in results if 'improved' in r['conditions']]
+    return [np.subtract(c['improved']['returns'], c['habit']['returns']) for c in played]
+
+
+def search_table(
+    compared: Comparisons,
+) -> str:  # Markdown
+    "Habit and search in the games where both have played, with means over training seeds."
+    rows = []
+    for game, results in compared.items():
+        gains = search_gains(results)
+        searched = [r for r in results if 'improved' in r['conditions']]
+        if gains:
+            each = ' · '.join(f'{x.mean():+.1f}' for x in gains)
+            gain = f'{interval_text(seed_interval([x.mean() for x in gains]))}; {each}'
+            found = [r['conditions']['improved'] for r in searched]
+            changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
+            returns = [measured_text(searched, condition) for condition in ('habit', 'improved')]
+            rows.append([game, *returns, gain, f'{changed:.0%}', f'{ms:.0f}'])
+    return markdown_table(['game', 'habit', 'search', 'gain', 'decisions changed', 'ms a decision'], rows)

@@ -103,7 +103,7 @@ $D$ :: $P(s_1)$ :: the first state
 $E$ :: $P(u_1)$ :: the first path
 $C$ :: $P(o | C)$ :: preferences: outcomes wanted
 $\pi$ :: $P(u)\ \propto\ e^{-G(u)}$ :: paths that are chosen
-$\alpha$ :: $A \sim \mathrm{Dir}(\alpha)$ :: counts that are learned
+$N$ :: $A \sim \mathrm{Dir}(N)$ :: counts that are learned
 """
 _TERMS_OF_G = r"""
 $G(u)$ = :: risk :: $D_{KL}[\,Q(o|u)\ ||\ P(o|C)\,]$
@@ -169,7 +169,7 @@ $q(s, u) \propto e^{\lambda(s, u)}\ \Sigma_{s^*}\, q(s^*)\, e^{-\ell_g(s^*)}\, D
 over the second state
 $q(s') = \Sigma_{s, u}\, q(s, u)\, B[s', s, u]\, e^{\ell_2(s')}\ /\ \Sigma_{s''}\, B[s'', s, u]\, e^{\ell_2(s'')}$
 over outcomes :: $q(o_m) = \Sigma_s\, A_m[o_m, s]\, q(s)$
-counts :: $\alpha_m \leftarrow \alpha_m + \sigma(\kappa\, \Delta I)\ \Sigma_t\, q_t(o_m)\, q_t(s)$
+counts :: $N_m \leftarrow N_m + \sigma(\kappa\, \Delta I)\ \Sigma_t\, q_t(o_m)\, q_t(s)$
 prior of the next event :: $P(s'^*) = \Sigma_{s, u}\, B[s', s, u]\ \pi(u|s)\ q(s^*{=}s)$
 """
 _ARROWS = (
