@@ -245,7 +245,7 @@ class Followed(NamedTuple):
 
 @torch.no_grad()
 def follow(
-    agent: 'EmulatorAgent',  # with edges of one step
+    agent: EmulatorAgent,  # with edges of one step
     state: State,  # n real states, as it perceives them
     actions: np.ndarray,  # (n, L)
     copies: int = 8,  # K
@@ -295,7 +295,7 @@ class FollowingAgent(EmulatorAgent):
     def __init__(
         self,
         agent: Agent,
-        share: float = 0.08,  # of the states in which it does
+        followed_share: float = 0.08,  # of the states in which it does
         sequences: int = 8,  # from each such state
         steps: int = 16,  # L of each
         hold: int = 4,  # steps for which an action is held
@@ -303,7 +303,7 @@ class FollowingAgent(EmulatorAgent):
     ):
         single = dict(choose_by='improved', edge_steps=0, repeat=1)  # edges of one step
         super().__init__(agent, make_config(AgentConfig, single, agent.settings.act), seed)
-        self.share_followed, self.sequences, self.steps, self.hold = share, sequences, steps, hold
+        self.followed_share, self.sequences, self.steps, self.hold = followed_share, sequences, steps, hold
         self.draw = np.random.default_rng(seed)
         self.followed: list[Followed] = []  # one for each state
         self.slots: list[int] = []  # of the game that each began in
@@ -311,7 +311,7 @@ class FollowingAgent(EmulatorAgent):
     def decide(self, state: State, now: np.ndarray) -> None:
         "Take the habit's best action; of some games, follow sequences first."
         assert self.emulator is not None
-        for i in np.flatnonzero(self.draw.random(len(now)) < self.share_followed):
+        for i in np.flatnonzero(self.draw.random(len(now)) < self.followed_share):
             if not self.emulator.is_over(int(state[5][i, 0])):
                 held = self.draw.integers(self.model.cfg.num_actions, size=(self.sequences, self.steps // self.hold))
                 same = tuple(x[i : i + 1].expand(self.sequences, *x.shape[1:]) for x in state)

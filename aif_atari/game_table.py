@@ -182,14 +182,12 @@ def published_table(
     "Human-normalised scores: an agent a row, ours first."
     games = list(scores)
     head = ['agent', *games, 'mean', 'interquartile mean', 'games', 'sticky', 'no-ops', 'GPU hours a game']
-    rows = []
+    computing = f'none; {minutes:.0f} minutes of one CPU core'
+    rows = [['ours, habit', *score_cells(scores, games), '0.25', 'none', computing]]
     for agent in published:
         theirs = published_scores(agent, games)
         hours = f'{agent.gpu_hours:.0f} ({agent.device})' if agent.gpu_hours else 'no source found'
         rows.append([agent.name, *score_cells(theirs, games), agent.sticky, agent.noops, hours])
-    rows.insert(
-        0, ['ours, habit', *score_cells(scores, games), '0.25', 'none', f'none; {minutes:.0f} minutes of one CPU core']
-    )
     return markdown_table(head, rows)
 
 
@@ -320,10 +318,10 @@ def models_table(
 # %% ../nbs/10a_games.ipynb #6b03e753
 def search_gains(
     results: list[dict],  # comparisons of one game, a training seed each
-) -> list[np.ndarray]:  # for each seed whose search has played, (games,)
-    "The return of the search minus that of the habit, in the same games."
+) -> np.ndarray:  # (seeds,) of the trainings whose search has played
+    "The mean return of the search minus that of the habit, in the same games."
     played = [r['conditions'] for r in results if 'improved' in r['conditions']]
-    return [np.subtract(c['improved']['returns'], c['habit']['returns']) for c in played]
+    return np.array([np.mean(c['improved']['returns']) - np.mean(c['habit']['returns']) for c in played])
 
 
 def search_table(
@@ -332,13 +330,13 @@ def search_table(
     "Habit and search in the games where both have played, with means over training seeds."
     rows = []
     for game, results in compared.items():
-        gains = search_gains(results)
         searched = [r for r in results if 'improved' in r['conditions']]
-        if gains:
-            each = ' · '.join(f'{x.mean():+.1f}' for x in gains)
-            gain = f'{interval_text(seed_interval([x.mean() for x in gains]))}; {each}'
-            found = [r['conditions']['improved'] for r in searched]
-            changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
-            returns = [measured_text(searched, condition) for condition in ('habit', 'improved')]
-            rows.append([game, *returns, gain, f'{changed:.0%}', f'{ms:.0f}'])
+        if not searched:
+            continue
+        gains = search_gains(searched)
+        gain = f'{interval_text(seed_interval(gains))}; {" · ".join(f"{x:+.1f}" for x in gains)}'
+        found = [r['conditions']['improved'] for r in searched]
+        changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
+        returns = [measured_text(searched, condition) for condition in ('habit', 'improved')]
+        rows.append([game, *returns, gain, f'{changed:.0%}', f'{ms:.0f}'])
     return markdown_table(['game', 'habit', 'search', 'gain', 'decisions changed', 'ms a decision'], rows)
