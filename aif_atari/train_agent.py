@@ -144,7 +144,8 @@ PRESETS = dict(
         ),
     ),
     pong=Preset(
-        'Pong as the shipped agent was trained: from replay, on three actions, a fine latent grid',
+        'Pong as the shipped agent was trained, but for a higher learning rate after the last round: from replay, on '
+        'three actions, a fine latent grid',
         dict(
             env_name='Pong',
             actions='0,2,3',
