@@ -55,7 +55,8 @@ class CompareConfig:
     act: AsTrainedConfig = part(AsTrainedConfig)  # how the agent acts; what is None is as in training
     model_path: str = ''  # agent.pt of a trained agent
     pretrained: str = ''  # or the name of shipped weights, such as breakout
-    # names separated by commas; by default all, each constant action, and searches of 5 to 100 simulations
+    # names separated by commas; search_50 and improved_50 are searches with 50 simulations. By default all, each
+    # constant action, and searches of 5 to 100 simulations
     conditions: str = ''
     episodes: Count = 30  # games for each condition
     max_steps: Count = 3000  # agent steps after which a game is cut
@@ -351,7 +352,7 @@ def plot_conditions(ax: Axes, results: list[dict]) -> None:
     "A bar for each condition, with its 95 % interval, and a dot for each training seed."
     game = find_game(results[0]['env_name'])[1]
     floor = min(0, *(x for r in results for a in r['conditions'].values() for x in a['returns']))
-    conditions = {a for r in results for a in r['conditions'] if not a.removeprefix('search_').isdigit()}
+    conditions = {a for r in results for a in r['conditions'] if not a.rpartition('_')[2].isdigit()}
     shown = sorted(conditions, key=lambda a: pooled(results, a).mean)
     for i, a in enumerate(shown):
         mean, low, high = pooled(results, a)
@@ -372,12 +373,13 @@ def plot_simulations(
     ax: Axes,
     results: list[dict],
     simulations: list[int],  # numbers that all seeds have played
+    search: str = 'search',  # condition, or improved
 ) -> None:
     "Return against the number of simulations, with the 95 % interval over training seeds, and a dot for each."
     own = own_simulations(results[0])
 
     def condition(n):
-        return 'search' if n == own and any('search' in r['conditions'] for r in results) else f'search_{n}'
+        return search if n == own and any(search in r['conditions'] for r in results) else f'{search}_{n}'
 
     means = [plot_seeds(ax, n, independent_means(results, condition(n)), COLOURS[0]).mean for n in simulations]
     ax.plot(simulations, means, '-', color=COLOURS[0])

@@ -83,7 +83,7 @@ ACTING |= dict(emulator=ACTING['improved'], emulator_held=ACTING['improved_held'
 
 
 def make_policy(
-    condition: str,  # of `CONDITIONS` or `BOUNDS`, or constant_ACTION, or search_N for N simulations
+    condition: str,  # of `CONDITIONS` or `BOUNDS`, or constant_ACTION; search_N, improved_N: with N simulations
     agent: Agent,
     cfg: AgentConfig,  # settings of acting that the condition does not change
     seed: int = 0,
@@ -93,8 +93,8 @@ def make_policy(
     kind, _, what = condition.partition('_')
     if kind == 'constant':
         return ConstantPolicy(names.index(one_of(what, names, 'action')))
-    if kind == 'search' and what.isdigit():
-        return agent.mcts_agent(make_config(AgentConfig, {'num_simulations': int(what)}, cfg), seed)
+    if kind in ('search', 'improved') and what.isdigit():
+        return agent.mcts_agent(make_config(AgentConfig, ACTING[kind] | {'num_simulations': int(what)}, cfg), seed)
     one_of(condition, [*CONDITIONS, *BOUNDS], 'condition')
     if condition in BOUNDS:
         return EmulatorAgent(agent, make_config(AgentConfig, ACTING[condition], cfg), seed)
