@@ -51,7 +51,7 @@ from aif_atari.train_transition import (
     keep_transition,
     load_transition,
 )
-from .transition import TransitionModel, check_transition
+from .transition import TransitionModel, check_transition, transition_loss
 from .vae import VAE, check_vae, free_energy, start_from
 
 # %% ../nbs/05d_active_learning.ipynb #e26fb4fd
@@ -158,7 +158,7 @@ def train_transition_round(
     beliefs: Beliefs,  # about all their frames, in their order
     folder: Path,  # of the round
     epochs: int,
-    before: TransitionModel | None = None,  # whose weights to start from
+    begin: InitialModels,  # the VAE that gave the beliefs, and a model whose weights to start from
     recent: int = 0,  # latest frames, which half of each batch comes from; by default all frames are alike
 ) -> TransitionModel:
     "Train the transition model on the beliefs about all frames; at a lower rate where recent ones count for more."
@@ -168,14 +168,15 @@ def train_transition_round(
     train, val = (beliefs.subset(ids) for ids in split_rounds(rounds, run.train.val_split, cfg.seed))
     torch.manual_seed(cfg.seed)
     model = TransitionModel(run.transition).to(device)
-    if before is None:
+    if begin.model is None:
         model.fit_normalizer(train.mu)
     else:
-        model.load_state_dict(before.state_dict())
+        model.load_state_dict(begin.model.state_dict())
         model.set_error_weights(train.mu)
     shortest = cfg.transition.warmup_frames + 3
     data = BeliefData(train, val, run.windows, run.train.batch_size, shortest, cfg.seed, model, recent)
-    fit(model, TransitionModel.surprise, data, run, 'TransitionModel')
+    assert begin.vae is not None
+    fit(model, transition_loss(begin.vae, model.scale.device), data, run, 'TransitionModel')
     return load_transition(Path(run.output_dir) / 'final_model.pt')
 
 # %% ../nbs/05d_active_learning.ipynb #053678a8
@@ -306,7 +307,7 @@ def train_models(
     beliefs = encode_rounds(cfg, rounds, vae, belief_cache)
     if model_epochs:
         recent = schedule.recent_steps if agent else 0
-        model = train_transition_round(cfg, rounds, beliefs, folder, model_epochs, model, recent)
+        model = train_transition_round(cfg, rounds, beliefs, folder, model_epochs, InitialModels(vae, model), recent)
     assert model is not None  # as the VAE
     torch.manual_seed(cfg.seed + len(rounds) - 1)
     habit = new_habit(cfg, model)
@@ -358,7 +359,8 @@ def train_after_last_round(
     cache = {} if belief_cache is None else belief_cache
     beliefs, log = encode_rounds(cfg if updates else unmoved, rounds, agent.vae, cache), []
     if epochs:
-        agent.model = train_transition_round(cfg, rounds, beliefs, folder, epochs, agent.model)
+        begin = InitialModels(agent.vae, agent.model)
+        agent.model = train_transition_round(cfg, rounds, beliefs, folder, epochs, begin)
     agent.to(find_device(cfg.device))
     if updates:
         agent.habit.train()

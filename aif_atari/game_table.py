@@ -6,7 +6,8 @@
 __all__ = ['Comparisons', 'AGGREGATES', 'FEW_EVENTS', 'load_games', 'reference_returns', 'game_scores', 'published_scores',
            'mean_score', 'aggregates', 'habit_aggregates', 'return_text', 'measured_text', 'best_action_text',
            'core_minutes', 'measured_table', 'published_table', 'score_cells', 'performance_profile', 'profile_band',
-           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table', 'search_gains', 'search_table']
+           'plot_games', 'plot_profiles', 'plot_curves', 'outcome_text', 'models_table', 'search_gains', 'search_cells',
+           'search_table', 'simulations_table']
 
 # %% ../nbs/10a_games.ipynb #b26f419a
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .compare import knows_nothing, load_comparison, pooled, returns_by_seed
+from .compare import knows_nothing, load_comparison, own_simulations, pooled, returns_by_seed
 from .core import check
 from .environments import find_game
 from .game_sets import EIGHT, PUBLISHED, REFERENCE_SCORES, PublishedAgent
@@ -318,10 +319,23 @@ def models_table(
 # %% ../nbs/10a_games.ipynb #6b03e753
 def search_gains(
     results: list[dict],  # comparisons of one game, a training seed each
+    search: str = 'improved',  # condition
 ) -> np.ndarray:  # (seeds,) of the trainings whose search has played
-    "The mean return of the search minus that of the habit, in the same games."
-    played = [r['conditions'] for r in results if 'improved' in r['conditions']]
-    return np.array([np.mean(c['improved']['returns']) - np.mean(c['habit']['returns']) for c in played])
+    "The mean return of a search minus that of the habit, in the same games."
+    played = [r['conditions'] for r in results if search in r['conditions']]
+    return np.array([np.mean(c[search]['returns']) - np.mean(c['habit']['returns']) for c in played])
+
+
+def search_cells(
+    results: list[dict],  # comparisons of one game
+    search: str = 'improved',  # condition
+) -> list[str]:  # return, gain, decisions changed, ms a decision
+    "What a search returned, and what it gained over the habit, with intervals over trainings."
+    gains = search_gains(results, search)
+    found = [r['conditions'][search] for r in results if search in r['conditions']]
+    changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
+    gain = f'{interval_text(seed_interval(gains))}; {" · ".join(f"{x:+.1f}" for x in gains)}'
+    return [measured_text(results, search), gain, f'{changed:.0%}', f'{ms:.0f}']
 
 
 def search_table(
@@ -333,10 +347,16 @@ def search_table(
         searched = [r for r in results if 'improved' in r['conditions']]
         if not searched:
             continue
-        gains = search_gains(searched)
-        gain = f'{interval_text(seed_interval(gains))}; {" · ".join(f"{x:+.1f}" for x in gains)}'
-        found = [r['conditions']['improved'] for r in searched]
-        changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
-        returns = [measured_text(searched, condition) for condition in ('habit', 'improved')]
-        rows.append([game, *returns, gain, f'{changed:.0%}', f'{ms:.0f}'])
+        rows.append([game, measured_text(searched, 'habit'), *search_cells(searched)])
     return markdown_table(['game', 'habit', 'search', 'gain', 'decisions changed', 'ms a decision'], rows)
+
+
+def simulations_table(
+    results: list[dict],  # comparisons of one game
+) -> str:  # Markdown
+    "The search with each number of simulations that all trainings have played."
+    played = set.intersection(*(set(r['conditions']) for r in results))
+    searches = {int(n): f'improved_{n}' for n in (c.removeprefix('improved_') for c in played) if n.isdigit()}
+    searches |= {own_simulations(results[0]): 'improved'} if 'improved' in played else {}
+    rows = [[str(n), *search_cells(results, searches[n])] for n in sorted(searches)]
+    return markdown_table(['simulations', 'search', 'gain', 'decisions changed', 'ms a decision'], rows)

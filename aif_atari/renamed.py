@@ -73,7 +73,7 @@ RENAMED_VALUES: dict[str, dict[str, str]] = {'learn_from': {'dreams': 'imaginati
 EARLIER_VALUES: dict[str, dict[str, Any]] = {
     'ReplayConfig': {'num_bins': 0, 'value_range': 15.0, 'frame_shift': 0},
     'RoundConfig': {'vae_every': 1, 'short_share': 0.5, 'held_share': 0.0},
-    'TransitionConfig': {'num_games': 0, 'past_beliefs': 1},
+    'TransitionConfig': {'num_games': 0, 'past_beliefs': 1, 'frame_weight': 0.0},
 }
 
 # %% ../nbs/renamed.ipynb #e8e5f2a3

@@ -28,6 +28,7 @@ from .core import check, check_folder
 from .data import play
 from .environments import CollectConfig, GamesStep, area_weights, find_game
 from .episodes import Episodes, to_float
+from .initial_models import InitialModels
 from .mcts_agent import AgentConfig, HabitNetwork, ImaginationEnv
 from .optimisation import HabitUpdates
 from .policy_imagination import train_policy_in_imagination
@@ -362,7 +363,7 @@ def deep_learner(name, eps: Episodes, cfg: VersusConfig, folder) -> tuple:
     vae = train_vae_round(train, [eps], Path(folder), max(1, round(64 * cfg.updates / eps.num_frames)))
     lap('vae')
     beliefs = encode_episodes(vae, eps)
-    model = train_transition_round(train, [eps], beliefs, Path(folder), cfg.model_epochs)
+    model = train_transition_round(train, [eps], beliefs, Path(folder), cfg.model_epochs, InitialModels(vae))
     lap('transition')
     torch.manual_seed(cfg.seed)
     habit, lv_q = HabitNetwork(model), beliefs.lv.mean(0)

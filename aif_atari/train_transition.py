@@ -40,7 +40,7 @@ from .episodes import HasEpisodes, split_episodes, window_starts
 from .outcomes import hazard_surprise
 from .plotting import plot_curves, save_figure
 from .train import TrainConfig, fit, load_vae
-from .transition import TransitionConfig, TransitionModel, check_transition
+from .transition import TransitionConfig, TransitionModel, check_transition, transition_loss
 from .vae import VAE
 from .weight_folders import VAE_FILE, model_file
 
@@ -322,7 +322,8 @@ def train_transition(
         print(
             f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}'
         )
-        log = fit(model, TransitionModel.surprise, data, cfg, 'TransitionModel', on_epoch=on_epoch)
+        loss = transition_loss(vae, model.scale.device)
+        log = fit(model, loss, data, cfg, 'TransitionModel', on_epoch=on_epoch)
         save_figure(folder / 'training_curves.png', plot_curves(log))
         model.load_state_dict(load_transition(folder / 'best_model.pt', device).state_dict())
         if cfg.outcome_epochs:

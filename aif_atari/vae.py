@@ -291,6 +291,18 @@ class VAE(nn.Module):
         "Decode the posterior mean of frames."
         return self.decode(self.encode(o)[0])
 
+    def frame_divergence(
+        self,
+        z: torch.Tensor,  # (B, z_dim) latents, through which gradients pass
+        target: torch.Tensor,  # (B, z_dim) latents that are taken as they are
+    ) -> torch.Tensor:  # (B,) summed over the pixels; 0 where both decode to the same frame
+        "How far the decoded frame of a latent is from that of another, in the unit of the likelihood's cost."
+        with torch.no_grad():
+            out = self.decoder_output(target)
+            frame = self.likelihood.mean(out)
+            least = self.likelihood.cost(out, frame)
+        return (self.likelihood.cost(self.decoder_output(z), frame) - least).sum((1, 2, 3))
+
     def forward(
         self,
         o: torch.Tensor,  # (B, 3*context, H, W) frames in [0, 1]
