@@ -162,6 +162,8 @@ def train_transition_round(
     recent: int = 0,  # latest frames, which half of each batch comes from; by default all frames are alike
 ) -> TransitionModel:
     "Train the transition model on the beliefs about all frames; at a lower rate where recent ones count for more."
+    check(begin.vae is not None, 'Training a transition model needs the VAE that gave the beliefs.')
+    assert begin.vae is not None
     device = find_device(cfg.device)
     run = transition_run(cfg, beliefs.num_actions, epochs, 1e-3 if recent else 3e-3, folder)
     check_folder(run.output_dir)
@@ -175,8 +177,7 @@ def train_transition_round(
         model.set_error_weights(train.mu)
     shortest = cfg.transition.warmup_frames + 3
     data = BeliefData(train, val, run.windows, run.train.batch_size, shortest, cfg.seed, model, recent)
-    assert begin.vae is not None
-    fit(model, transition_loss(begin.vae, model.scale.device), data, run, 'TransitionModel')
+    fit(model, transition_loss(model, begin.vae), data, run, 'TransitionModel')
     return load_transition(Path(run.output_dir) / 'final_model.pt')
 
 # %% ../nbs/05d_active_learning.ipynb #053678a8

@@ -6,8 +6,8 @@
 __all__ = ['aif_compare', 'FOUNDING', 'CompareConfig', 'decision_facts', 'play_condition', 'summary_of', 'same_comparison',
            'begin_comparison', 'condition_line', 'chosen_conditions', 'model_measures', 'analyse_habit',
            'compare_agents', 'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled',
-           'condition_row', 'comparison_table', 'changed_by_search', 'own_simulations', 'plot_conditions',
-           'plot_simulations', 'plot_learning', 'plot_comparison']
+           'condition_row', 'comparison_table', 'changed_by_search', 'own_simulations', 'searches_played',
+           'plot_conditions', 'plot_simulations', 'plot_learning', 'plot_comparison']
 
 # %% ../nbs/05j_compare.ipynb #c6f3fd5d
 import time
@@ -344,8 +344,20 @@ FOUNDING = dict(breakout=1.6)  # the founding project's best mean return, of a h
 def own_simulations(
     r: dict,  # a comparison
 ) -> int:
-    "Number of simulations for a decision in the condition `search`."
+    "Number of simulations for a decision where a condition names none."
     return r['settings'].get('act', {}).get('search', r['settings'])['num_simulations']
+
+
+def searches_played(
+    results: list[dict],  # comparisons of one game
+    search: str = 'search',  # condition, or improved
+) -> dict[int, str]:  # number of simulations, in their order -> condition
+    "The numbers of simulations with which all trainings have played a search."
+    played = set.intersection(*(set(r['conditions']) for r in results))
+    numbers = (condition.removeprefix(f'{search}_') for condition in played)
+    found = {int(n): f'{search}_{n}' for n in numbers if n.isdigit()}
+    found |= {own_simulations(results[0]): search} if search in played else {}
+    return dict(sorted(found.items()))
 
 
 def plot_conditions(ax: Axes, results: list[dict]) -> None:
@@ -372,19 +384,14 @@ def plot_conditions(ax: Axes, results: list[dict]) -> None:
 def plot_simulations(
     ax: Axes,
     results: list[dict],
-    simulations: list[int],  # numbers that all seeds have played
     search: str = 'search',  # condition, or improved
 ) -> None:
     "Return against the number of simulations, with the 95 % interval over training seeds, and a dot for each."
-    own = own_simulations(results[0])
-
-    def condition(n):
-        return search if n == own and any(search in r['conditions'] for r in results) else f'{search}_{n}'
-
-    means = [plot_seeds(ax, n, independent_means(results, condition(n)), COLOURS[0]).mean for n in simulations]
-    ax.plot(simulations, means, '-', color=COLOURS[0])
-    ax.set(xlabel='simulations for a decision', xscale='log')
-    ax.set_xticks(simulations, [str(n) for n in simulations])
+    searches = searches_played(results, search)
+    means = [plot_seeds(ax, n, independent_means(results, c), COLOURS[0]).mean for n, c in searches.items()]
+    ax.plot(list(searches), means, '-', color=COLOURS[0])
+    ax.set(xlabel=f'simulations for a decision, {search}', xscale='log')
+    ax.set_xticks(list(searches), [str(n) for n in searches])
     ax.minorticks_off()
 
 # %% ../nbs/05j_compare.ipynb #c2a48602
@@ -410,16 +417,11 @@ def plot_learning(
 def plot_comparison(results: list[dict]) -> Figure:
     "Returns of all conditions; returns against simulations; and returns of each round against steps and time."
     figure_style()
-    played = set.intersection(*(set(r['conditions']) for r in results))
-    numbers = {a.removeprefix('search_') for a in played}
-    if 'search' in played:
-        numbers.add(str(own_simulations(results[0])))
-    simulations = sorted(int(n) for n in numbers if n.isdigit())
-    several = len(simulations) > 1
-    widths = [1.7] + [1] * (2 + several)
+    several = [search for search in ('search', 'improved') if len(searches_played(results, search)) > 1]
+    widths = [1.7] + [1] * (2 + len(several))
     fig, (left, *middle, right, last) = plt.subplots(1, len(widths), figsize=(12, 4), width_ratios=widths)
     plot_conditions(left, results)
-    for ax in middle:
-        plot_simulations(ax, results, simulations)
+    for ax, search in zip(middle, several):
+        plot_simulations(ax, results, search)
     plot_learning(right, last, results)
     return fig

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from .compare import knows_nothing, load_comparison, own_simulations, pooled, returns_by_seed
+from .compare import knows_nothing, load_comparison, pooled, returns_by_seed, searches_played
 from .core import check
 from .environments import find_game
 from .game_sets import EIGHT, PUBLISHED, REFERENCE_SCORES, PublishedAgent
@@ -128,15 +128,16 @@ def measured_text(
     results: list[dict],  # comparisons of one game
     condition: str,  # such as habit
 ) -> str:  # empty where it has not played
-    "The mean return, its 95 % interval, and the mean of each training seed."
+    "The mean return, its 95 % interval where there are more than two trainings, and the mean of each training seed."
     if not any(condition in r['conditions'] for r in results):
         return ''
     interval = pooled(results, condition)
     mean, low, high = map(return_text, interval)
-    text = mean if np.isnan(interval.low) else f'{mean} ({low} to {high})'
+    seeds = [return_text(x.mean()) for x in returns_by_seed(results, condition)]
+    too_few = np.isnan(interval.low) or (len(seeds) == 2 and not knows_nothing(condition))
+    text = mean if too_few else f'{mean} ({low} to {high})'
     if knows_nothing(condition):
         return text
-    seeds = [return_text(x.mean()) for x in returns_by_seed(results, condition)]
     return f'{text}; {" · ".join(seeds)}' if len(seeds) > 1 else f'{mean} (one seed)'
 
 
@@ -334,7 +335,8 @@ def search_cells(
     gains = search_gains(results, search)
     found = [r['conditions'][search] for r in results if search in r['conditions']]
     changed, ms = (np.mean([x[k] for x in found]) for k in ('changed', 'ms_per_step'))
-    gain = f'{interval_text(seed_interval(gains))}; {" · ".join(f"{x:+.1f}" for x in gains)}'
+    digits = 2 if abs(gains.mean()) < 10 else 0
+    gain = f'{interval_text(seed_interval(gains), digits)}; {" · ".join(f"{x:+.1f}" for x in gains)}'
     return [measured_text(results, search), gain, f'{changed:.0%}', f'{ms:.0f}']
 
 
@@ -354,9 +356,7 @@ def search_table(
 def simulations_table(
     results: list[dict],  # comparisons of one game
 ) -> str:  # Markdown
-    "The search with each number of simulations that all trainings have played."
-    played = set.intersection(*(set(r['conditions']) for r in results))
-    searches = {int(n): f'improved_{n}' for n in (c.removeprefix('improved_') for c in played) if n.isdigit()}
-    searches |= {own_simulations(results[0]): 'improved'} if 'improved' in played else {}
-    rows = [[str(n), *search_cells(results, searches[n])] for n in sorted(searches)]
+    "The search `improved` with each number of simulations that all trainings have played."
+    searches = searches_played(results, 'improved')
+    rows = [[str(n), *search_cells(results, condition)] for n, condition in searches.items()]
     return markdown_table(['simulations', 'search', 'gain', 'decisions changed', 'ms a decision'], rows)

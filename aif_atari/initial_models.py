@@ -22,7 +22,7 @@ from .vae import VAE
 
 # %% ../nbs/initial_models.ipynb #6fd106e2
 class InitialModels(NamedTuple):
-    "What the first round begins with; what is None, it trains."
+    "What training begins with; what is None, the first round trains."
 
     vae: VAE | None = None
     model: TransitionModel | None = None

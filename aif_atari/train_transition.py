@@ -322,8 +322,7 @@ def train_transition(
         print(
             f'{eps}; z has {vae.cfg.z_dim} numbers; {sum(p.numel() for p in model.parameters()):,} parameters; {device}'
         )
-        loss = transition_loss(vae, model.scale.device)
-        log = fit(model, loss, data, cfg, 'TransitionModel', on_epoch=on_epoch)
+        log = fit(model, transition_loss(model, vae), data, cfg, 'TransitionModel', on_epoch=on_epoch)
         save_figure(folder / 'training_curves.png', plot_curves(log))
         model.load_state_dict(load_transition(folder / 'best_model.pt', device).state_dict())
         if cfg.outcome_epochs:

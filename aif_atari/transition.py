@@ -242,7 +242,7 @@ class TransitionStep(nn.Module):
         return torch.cat([h[..., : h.shape[-1] - past.shape[-1]], past], -1)
 
 # %% ../nbs/04_transition.ipynb #d2afe94b
-FRAMES_DECODED = 3  # imagined steps of each window whose frames are compared, with `frame_weight`
+FRAMES_DECODED = 3  # imagined steps of a batch whose frames are compared, with `frame_weight`
 
 
 class TransitionModel(TransitionStep):
@@ -275,7 +275,7 @@ class TransitionModel(TransitionStep):
         self,
         batch: dict,  # as `BeliefData` gives it
         vae: VAE | None = None,  # that gave the beliefs; needed with `frame_weight`
-    ) -> dict:  # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats, `frames`
+    ) -> dict:  # means per step: `F` (minimised), `error` in squared spreads, `noise` and `outcome` in nats; `frames`
         "The loss and its terms, means over the steps; `noise` and `outcome` over the `fair` windows, which come first."
         mu, lv, logits = self.rollout(batch['o'][:, : self.cfg.warmup_frames], batch['a'])
         target, fair = batch['o'][:, 1:], slice(batch.get('fair'))
@@ -292,9 +292,9 @@ class TransitionModel(TransitionStep):
     def frame_error(
         self,
         vae: VAE | None,  # whose decoder is used
-        mu: torch.Tensor,  # (B, T-1, Z) predicted means
+        mu: torch.Tensor,  # (B, T-1, Z) predicted, means of the members
         target: torch.Tensor,  # (B, T-1, Z) true beliefs
-    ) -> torch.Tensor:  # scalar; mean over a few of the imagined steps
+    ) -> torch.Tensor:  # scalar, a mean over `FRAMES_DECODED` imagined steps: random ones in training, else spread
         "How far the decoded frames of predicted beliefs are from those of the true ones (`VAE.frame_divergence`)."
         check(vae is not None, 'With frame_weight above 0 the loss needs the VAE: train by `transition_loss`.')
         assert vae is not None
@@ -305,8 +305,10 @@ class TransitionModel(TransitionStep):
 
 
 def transition_loss(
+    model: TransitionModel,
     vae: VAE,  # that gave the beliefs
-    device: torch.device,
 ) -> Callable[[TransitionModel, dict], dict]:  # for `fit`
-    "The surprise of a transition model, with the decoder of a VAE that is not trained further."
-    return partial(TransitionModel.surprise, vae=deepcopy(vae).to(device).requires_grad_(False))
+    "The surprise of a transition model; with `frame_weight` it uses a copy of the VAE that is not trained."
+    if not model.cfg.frame_weight:
+        return TransitionModel.surprise
+    return partial(TransitionModel.surprise, vae=deepcopy(vae).to(model.scale.device).requires_grad_(False))
