@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ def start(line, folder):
         stderr=subprocess.PIPE,
         encoding='utf-8',
         start_new_session=True,
+        # as at a terminal: where pytest runs in the background of a script, its children ignore Ctrl-C
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
