@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['aif_compare', 'FOUNDING', 'CompareConfig', 'decision_facts', 'play_condition', 'summary_of', 'same_comparison',
-           'begin_comparison', 'condition_line', 'chosen_conditions', 'model_measures', 'analyse_habit',
+           'begin_comparison', 'same_levels', 'condition_line', 'chosen_conditions', 'model_measures', 'analyse_habit',
            'compare_agents', 'load_comparison', 'knows_nothing', 'returns_by_seed', 'independent_means', 'pooled',
            'condition_row', 'comparison_table', 'changed_by_search', 'own_simulations', 'searches_played',
            'plot_conditions', 'plot_simulations', 'plot_learning', 'plot_comparison']
@@ -42,6 +42,7 @@ from .data import can_be_replayed, play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
 from .eval import compare
+from .hierarchy_agent import PlanningHierarchy, load_levels
 from .imagination import TOWARDS, imagine_windows, score_outcomes
 from .lost_lives import lost_lives
 from .mcts_agent import AgentConfig, MCTSAgent
@@ -55,9 +56,11 @@ class CompareConfig:
     act: AsTrainedConfig = part(AsTrainedConfig)  # how the agent acts; what is None is as in training
     model_path: str = ''  # agent.pt of a trained agent
     pretrained: str = ''  # or the name of shipped weights, such as breakout
-    # names separated by commas; search_50 and improved_50 are searches with 50 simulations. By default all, each
-    # constant action, and searches of 5 to 100 simulations
+    # names separated by commas; search_50 and improved_50 are searches with 50 simulations; levels plans with slow
+    # levels, and levels_16_1 with those of 16 and 1 steps. By default all but these, each constant action, and searches
+    # of 5 to 100 simulations
     conditions: str = ''
+    levels_path: str = ''  # slow levels of the agent, as aif_train_levels makes them
     episodes: Count = 30  # games for each condition
     max_steps: Count = 3000  # agent steps after which a game is cut
     num_envs: Annotated[int, Bounds(0, 256)] = 0  # games played at once; by default as many as in training
@@ -164,6 +167,20 @@ def begin_comparison(
     # shipped weights come without the reports of their training
     return kept | dict(training=training_of(path) or old.get('training', []))
 
+
+def same_levels(
+    old: dict,  # a stored result
+    levels: PlanningHierarchy | None,
+    file: Path,  # of the result
+) -> dict[str, str]:  # what the result is to say of the levels
+    "The levels' hash. Raise `InputError` where the result was played with others."
+    if levels is None:
+        return {}
+    found = dict(levels_sha256=weights_hash(levels))
+    same = old.get('levels_sha256', found['levels_sha256']) == found['levels_sha256']
+    check(same, f'{file} compares other levels: name another --results_dir, or move the file away.')
+    return found
+
 # %% ../nbs/05j_compare.ipynb #d7d3d558
 def condition_line(
     condition: str,
@@ -231,6 +248,7 @@ def compare_agents(
     if cfg.export_dir:
         check_folder(cfg.export_dir)
     agent = load_agent(path, find_device(cfg.device))
+    levels = load_levels(cfg.levels_path, agent) if cfg.levels_path else None
     if cfg.export_half:
         round_weights(agent)
     act = acting_config(agent, cfg.act)
@@ -241,7 +259,8 @@ def compare_agents(
     name = find_game(game.env_name)[1]
     with claim(Path(cfg.results_dir) / f'{name}_{agent.settings.seed}.json', is_file=True) as file:
         out, by_habit = begin_comparison(cfg, agent, act, path, file), None
-        policies = {c: make_policy(c, agent, act, cfg.seed) for c in chosen_conditions(cfg, game)}
+        out |= same_levels(out, levels, file)
+        policies = {c: make_policy(c, agent, act, cfg.seed, levels) for c in chosen_conditions(cfg, game)}
         for condition, policy in policies.items():
             if condition in out['conditions']:
                 print('Measured before, not played again: ', end='')

@@ -13,11 +13,13 @@ import torch
 
 from .agent import Agent, new_habit, training_game
 from .config import make_config
-from .core import one_of
+from .core import InputError, one_of
 from .data import ConstantPolicy, RandomPolicy
 from .emulator_model import EmulatorAgent
 from .environments import open_games
 from .expected_free_energy import INFORMATION_WEIGHTS
+from .hierarchy import whole_numbers
+from .hierarchy_agent import HierarchyAgent, PlanningHierarchy
 from .mcts_agent import AgentConfig
 from .transition import TransitionModel
 
@@ -83,10 +85,13 @@ ACTING |= dict(emulator=ACTING['improved'], emulator_held=ACTING['improved_held'
 
 
 def make_policy(
-    condition: str,  # of `CONDITIONS` or `BOUNDS`, or constant_ACTION; search_N, improved_N: with N simulations
+    # of `CONDITIONS` or `BOUNDS`, or constant_ACTION; search_N, improved_N: with N simulations; levels, or levels_16_1:
+    # at levels with these ticks
+    condition: str,
     agent: Agent,
     cfg: AgentConfig,  # settings of acting that the condition does not change
     seed: int = 0,
+    levels: PlanningHierarchy | None = None,  # slow levels of the agent, for conditions that plan with them
 ) -> Callable[[np.ndarray], np.ndarray]:
     "The policy that plays in a condition. Raise `InputError` for an unknown name."
     names = [name.lower() for name in open_games(training_game(agent)).action_names]
@@ -95,7 +100,13 @@ def make_policy(
         return ConstantPolicy(names.index(one_of(what, names, 'action')))
     if kind in ('search', 'improved') and what.isdigit():
         return agent.mcts_agent(make_config(AgentConfig, ACTING[kind] | {'num_simulations': int(what)}, cfg), seed)
-    one_of(condition, [*CONDITIONS, *BOUNDS], 'condition')
+    if kind == 'levels':
+        if levels is None:
+            advice = 'train them by aif_train_levels, and name them by --levels_path'
+            raise InputError(f'{condition} needs slow levels of this agent: {advice}.')
+        ticks = whole_numbers(what.replace('_', ','), 'The ticks of a condition') if what else ()
+        return HierarchyAgent(agent, levels, ticks, make_config(AgentConfig, ACTING['improved'], cfg), seed)
+    one_of(condition, [*CONDITIONS, *BOUNDS, 'levels'], 'condition')
     if condition in BOUNDS:
         return EmulatorAgent(agent, make_config(AgentConfig, ACTING[condition], cfg), seed)
     if condition in ('random', 'held'):

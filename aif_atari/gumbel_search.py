@@ -149,10 +149,13 @@ def gumbel_search(
     evaluate: Evaluate | None = None,  # prior and value of a state; by default every action alike, and 0
     settings: GumbelConfig | None = None,
     rng: np.random.Generator | None = None,  # of Gumbel noise at the root; by default none
+    prior: np.ndarray | None = None,  # (E, A) of the root; by default what `evaluate` says
 ) -> tuple[Tree, np.ndarray]:  # the tree, and the action it leads to in each environment (E,)
     "Search for an improvement of the prior. With noise the action is a sample of the improved policy."
     cfg, settings, evaluate = cfg or SearchConfig(), settings or GumbelConfig(), evaluate or uniform(num_actions)
     tree = plant(root, num_actions, cfg.num_simulations, evaluate)
+    if prior is not None:
+        tree.prior[:, 0] = prior
     noise = np.zeros(tree.prior[:, 0].shape) if rng is None else rng.gumbel(size=tree.prior[:, 0].shape)
     imagine, made = partial(imagine_leaves, step, evaluate), 1
     considered = min(settings.max_considered, num_actions)

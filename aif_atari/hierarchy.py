@@ -42,6 +42,8 @@ class HierarchyConfig:
     ticks: str = '4,16'  # steps of a tick of each slow level; each a multiple of 4 and of the one before
     state_sizes: str = ''  # numbers in the states of the slow levels, such as 256,64; by default those of the latent
     hidden: Size = 512  # units of each hidden layer
+    # each level reads the level below over the longest tick; otherwise over its own
+    long_view: bool = False
     linear: bool = False  # linear maps only, for tests
     latent_dim: Size = 4  # of the VAE: numbers in z; with a grid, at each of its places; filled in by the command
     latent_grid: Annotated[int, Bounds(0, 40)] = 8  # of the VAE: places along each side, 0 for a vector; filled in
@@ -139,7 +141,8 @@ class HierarchyLevel(nn.Module):
     ):
         super().__init__()
         (below, size), (fast, slow) = cfg.sizes[level - 1 : level + 1], cfg.all_ticks[level - 1 : level + 1]
-        hidden, self.inputs = 0 if cfg.linear else cfg.hidden, slow // fast
+        hidden, self.stride = 0 if cfg.linear else cfg.hidden, slow // fast
+        self.inputs = (cfg.all_ticks[-1] if cfg.long_view else slow) // fast
         self.up = LinearPlus(self.inputs * below, size, (self.inputs - 1) * below, hidden)
         self.jump = LinearPlus(size + PARTS * cfg.num_actions, size, 0, hidden)
         self.down = LinearPlus(size, below, 0, hidden)
@@ -147,10 +150,12 @@ class HierarchyLevel(nn.Module):
 
     def encode(
         self,
-        window: torch.Tensor,  # (..., inputs, S') states of the level below in a tick
-    ) -> torch.Tensor:  # (..., S)
-        "The state at the end of the tick."
-        return self.up(window.flatten(-2))[0]
+        below: torch.Tensor,  # (B, T, S') states of the level below, T a multiple of those in a tick
+    ) -> torch.Tensor:  # (B, T/stride, S)
+        "The state at the end of each tick. What lies before the first state below is taken to be like it."
+        before = below[:, :1].expand(-1, self.inputs - self.stride, -1)
+        windows = torch.cat([before, below], 1).unfold(1, self.inputs, self.stride)
+        return self.up(windows.movedim(-1, 2).flatten(2))[0]
 
     def step(
         self,
@@ -211,8 +216,7 @@ class HierarchyStates(nn.Module):
         "The states of all levels."
         states = [(z - self.centre) / self.scale]
         for level in map(self.level, range(1, len(self.ticks))):
-            below = states[-1]
-            states.append(level.encode(below.unflatten(1, (-1, level.inputs))))
+            states.append(level.encode(states[-1]))
         return states
 
     def decode(
@@ -255,18 +259,17 @@ class Hierarchy(HierarchyStates):
 
     settings: Any  # what it was trained with, where it was loaded
 
-    def level_loss(
+    def level_terms(
         self,
         level: int,
         seen: list[torch.Tensor],  # states of all levels, as `encode` gives them, of the whole window
-        a: torch.Tensor,  # (B, H) actions after the first of the longest ticks
-        outcomes: torch.Tensor,  # (B, H, 2)
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # error, surprise of outcomes in nats, inconsistency
+        ahead: JumpStates,  # what the level predicts after the first of the longest ticks
+        batch: dict,  # as `surprise` takes it
+    ) -> dict[str, tuple[float, torch.Tensor]]:  # weights and values of `error`, `outcome` and `apart`
         "The terms of one level's loss, means over the windows."
-        tick, n, now = self.ticks[level], a.shape[1] // self.ticks[level], self.ticks[-1]
+        tick, n, now = self.ticks[level], ahead.states.shape[1], self.ticks[-1]
         own = seen[level][:, now // tick - 1 :]
-        states, logits = self.jump(level, own[:, 0], a)
-        states = torch.cat([own[:, :1], states], 1)
+        states = torch.cat([own[:, :1], ahead.states], 1)
         below = self.decode(level, states, level - 1) if level > 1 else states
         z = (self.decode(level, states) - self.centre) / self.scale
         weight = F.pad(torch.ones(n, device=z.device), (1, 0), value=self.cfg.reconstruction_weight)
@@ -275,8 +278,12 @@ class Hierarchy(HierarchyStates):
         if level > 1:
             step = tick // self.ticks[level - 1]
             apart = apart + relative_distance(below, seen[level - 1][:, now // self.ticks[level - 1] - 1 :: step])
-        surprise = hazard_surprise(logits[None], tick_outcomes(outcomes, tick))
-        return (squares * weight).sum() / weight.sum(), surprise, apart
+        outcomes = batch['outcomes'][:, now - 1 : now - 1 + n * tick]
+        return dict(
+            error=(1.0, (squares * weight).sum() / weight.sum()),
+            outcome=(self.cfg.outcome_weight, hazard_surprise(ahead.logits[None], tick_outcomes(outcomes, tick))),
+            apart=(self.cfg.consistency_weight * self.cfg.z_dim, apart),
+        )
 
     def surprise(
         self,
@@ -286,11 +293,11 @@ class Hierarchy(HierarchyStates):
         longest = self.ticks[-1]
         frames = batch['o'].shape[1] // longest * longest
         seen = self.encode(batch['o'][:, :frames])
-        a, outcomes = batch['a'][:, longest - 1 : frames - 1], batch['outcomes'][:, longest - 1 : frames - 1]
+        a = batch['a'][:, longest - 1 : frames - 1]
         parts: dict[str, torch.Tensor] = {'F': torch.zeros((), device=self.scale.device)}
-        weights = dict(error=1.0, outcome=self.cfg.outcome_weight, apart=self.cfg.consistency_weight * self.cfg.z_dim)
-        for level in range(1, len(self.ticks)):
-            for (name, weight), value in zip(weights.items(), self.level_loss(level, seen, a, outcomes)):
+        for level, tick in enumerate(self.ticks[1:], 1):
+            ahead = self.jump(level, seen[level][:, longest // tick - 1], a)
+            for name, (weight, value) in self.level_terms(level, seen, ahead, batch).items():
                 parts[f'{name}{level}'] = value
                 parts['F'] = parts['F'] + weight * value
         return parts

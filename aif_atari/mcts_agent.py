@@ -339,6 +339,14 @@ class MCTSAgent(BeliefTracker):
             self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)
         return self.held.copy()
 
+    def weigh(
+        self,
+        state: State,  # of the games that need a decision
+        now: np.ndarray,  # (n,) bool, which of all games these are
+    ) -> np.ndarray:  # (games that need a decision, A)
+        "The weight of each action before the precision is applied."
+        return action_weights(self, state)
+
     def decide(
         self,
         state: State,  # of the games that need a decision
@@ -348,7 +356,7 @@ class MCTSAgent(BeliefTracker):
         searches = int(now.sum()) > 1 and self.cfg.choose_by != 'habit'  # else full precision is faster
         half = searches and use_bfloat16(self.cfg.mixed_precision, self.device.type)
         with half_precision(self.device.type, half):
-            w = action_weights(self, state)
+            w = self.weigh(state, now)
         if now.all():
             self.share = np.zeros((len(now), w.shape[1]))
         self.share[now] = w / w.sum(1, keepdims=True)

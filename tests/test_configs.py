@@ -75,6 +75,7 @@ WRONG = dict(
     aif_transfer='--updates 0',
     aif_many_dynamics='--updates 0',
     aif_train_hierarchy='--updates 0',
+    aif_train_levels='--updates 0',
     aif_sweep='--workers -1',
     aif_share_weights='--kind Mind',
     aif_status='--watch -1',
