@@ -36,13 +36,19 @@ class Beliefs:
     num_actions: int  # A
     shifted: torch.Tensor | None = None  # (8, N, Z) float16, posterior means of the frames moved by some pixels
 
+    def rows_of(
+        self,
+        which: Sequence[int] | np.ndarray,  # (n,) indices of episodes
+    ) -> np.ndarray:
+        "The rows of some episodes, in their order."
+        return np.concatenate([np.arange(s, s + n) for s, n in zip(self.starts[which], self.lengths[which])])
+
     def subset(
         self,
         which: Sequence[int] | np.ndarray,  # (n,) indices of episodes
     ) -> 'Beliefs':
         "Some of the episodes, in new arrays; without `shifted`."
-        rows = np.concatenate([np.arange(s, s + n) for s, n in zip(self.starts[which], self.lengths[which])])
-        lengths = self.lengths[which]
+        rows, lengths = self.rows_of(which), self.lengths[which]
         return Beliefs(
             self.mu[rows],
             self.lv[rows],

@@ -10,6 +10,7 @@ __all__ = ['aif_compare', 'FOUNDING', 'CompareConfig', 'decision_facts', 'play_c
            'plot_conditions', 'plot_simulations', 'plot_learning', 'plot_comparison']
 
 # %% ../nbs/05j_compare.ipynb #c6f3fd5d
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -42,7 +43,7 @@ from .data import can_be_replayed, play, with_ram
 from .environments import CollectConfig, find_game, open_games
 from .episodes import Episodes
 from .eval import compare
-from .hierarchy_agent import PlanningHierarchy, load_levels
+from .hierarchy_habits import PlanningHierarchy, load_levels
 from .imagination import TOWARDS, imagine_windows, score_outcomes
 from .lost_lives import lost_lives
 from .mcts_agent import AgentConfig, MCTSAgent
@@ -244,11 +245,13 @@ def compare_agents(
 ) -> dict:  # as it is written
     "Play all conditions and write each one's returns as it ends. For the habit, also analyse the play and its losses."
     check_bounds(cfg)
+    planned = any(c.startswith('levels') for c in cfg.conditions.split(','))
+    check(planned or not cfg.levels_path, 'levels_path is for the conditions levels or, say, levels_16_1: name one.')
     path = resolve_agent_path(cfg)
     if cfg.export_dir:
         check_folder(cfg.export_dir)
     agent = load_agent(path, find_device(cfg.device))
-    levels = load_levels(cfg.levels_path, agent) if cfg.levels_path else None
+    levels = load_levels(cfg.levels_path, agent, find_device(cfg.device)) if cfg.levels_path else None
     if cfg.export_half:
         round_weights(agent)
     act = acting_config(agent, cfg.act)
@@ -383,7 +386,7 @@ def plot_conditions(ax: Axes, results: list[dict]) -> None:
     "A bar for each condition, with its 95 % interval, and a dot for each training seed."
     game = find_game(results[0]['env_name'])[1]
     floor = min(0, *(x for r in results for a in r['conditions'].values() for x in a['returns']))
-    conditions = {a for r in results for a in r['conditions'] if not a.rpartition('_')[2].isdigit()}
+    conditions = {a for r in results for a in r['conditions'] if not re.fullmatch(r'(search|improved)_\d+', a)}
     shown = sorted(conditions, key=lambda a: pooled(results, a).mean)
     for i, a in enumerate(shown):
         mean, low, high = pooled(results, a)

@@ -19,7 +19,8 @@ from .emulator_model import EmulatorAgent
 from .environments import open_games
 from .expected_free_energy import INFORMATION_WEIGHTS
 from .hierarchy import whole_numbers
-from .hierarchy_agent import HierarchyAgent, PlanningHierarchy
+from .hierarchy_agent import HierarchyAgent
+from .hierarchy_habits import PlanningHierarchy
 from .mcts_agent import AgentConfig
 from .transition import TransitionModel
 
@@ -104,7 +105,7 @@ def make_policy(
         if levels is None:
             advice = 'train them by aif_train_levels, and name them by --levels_path'
             raise InputError(f'{condition} needs slow levels of this agent: {advice}.')
-        ticks = whole_numbers(what.replace('_', ','), 'The ticks of a condition') if what else ()
+        ticks = whole_numbers(what.replace('_', ','), 'The ticks of a condition') if condition != 'levels' else ()
         return HierarchyAgent(agent, levels, ticks, make_config(AgentConfig, ACTING['improved'], cfg), seed)
     one_of(condition, [*CONDITIONS, *BOUNDS, 'levels'], 'condition')
     if condition in BOUNDS:

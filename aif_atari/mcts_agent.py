@@ -319,7 +319,14 @@ class MCTSAgent(BeliefTracker):
         state: State,
     ) -> tuple[np.ndarray, np.ndarray]:  # prior (B, A), value (B,)
         "Prior and value for the search. Without the habit the prior is uniform; without the critic the value is 0."
-        prior, value = self.habit.evaluate(state)
+        return self.as_used(*self.habit.evaluate(state))
+
+    def as_used(
+        self,
+        prior: np.ndarray,  # (B, A)
+        value: np.ndarray,  # (B,)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        "Prior and value as the settings use them: a uniform prior without the habit, a value of 0 without the critic."
         if not self.cfg.use_habit:
             prior = np.full_like(prior, 1 / prior.shape[1])
         return prior, value if self.cfg.use_critic else np.zeros_like(value)
@@ -339,11 +346,11 @@ class MCTSAgent(BeliefTracker):
             self.decide(tuple(s[torch.as_tensor(now, device=self.device)] for s in state), now)
         return self.held.copy()
 
-    def weigh(
+    def weights_of_actions(
         self,
-        state: State,  # of the games that need a decision
-        now: np.ndarray,  # (n,) bool, which of all games these are
-    ) -> np.ndarray:  # (games that need a decision, A)
+        state: State,  # of the games that are due for a decision
+        due: np.ndarray,  # (n,) bool, which of all games these are
+    ) -> np.ndarray:  # (games that are due, A)
         "The weight of each action before the precision is applied."
         return action_weights(self, state)
 
@@ -356,7 +363,7 @@ class MCTSAgent(BeliefTracker):
         searches = int(now.sum()) > 1 and self.cfg.choose_by != 'habit'  # else full precision is faster
         half = searches and use_bfloat16(self.cfg.mixed_precision, self.device.type)
         with half_precision(self.device.type, half):
-            w = self.weigh(state, now)
+            w = self.weights_of_actions(state, now)
         if now.all():
             self.share = np.zeros((len(now), w.shape[1]))
         self.share[now] = w / w.sum(1, keepdims=True)

@@ -28,6 +28,8 @@ GAMES = '--num_episodes 4 --max_steps 80'
 AGENT = '--rounds 2 --first_steps 300 --round_steps 100 --total_timesteps 3000 --max_steps 60 --num_envs 4'
 AGENT += ' --vae_epochs 1 --transition_epochs 2 --transition_epochs_later 1 --transition_steps 3'
 AGENT += ' --updates_first 4 --updates_later 4 --num_rollouts 4 --horizon 3 --num_simulations 3'
+LEVELS = '--ticks 4 --state_sizes 8 --hidden 8 --horizon 8 --updates 2'
+PLANS = '--levels_path levels/breakout_42/final_model.pt --conditions levels,levels_4'
 SMALL_CASES = f'''
 aif_collect --env_name Pong {GAMES} --output_file episodes.npz
 aif_train_vae {TINY} --output_dir vae
@@ -47,7 +49,8 @@ aif_rgm_versus --condition selected --updates 4 --model_epochs 1 --habit_updates
 aif_transfer --env_name Pong,Freeway --steps 60 --updates 3 --width 8 --batch_size 9 --test_games Pong --test_steps 60
 aif_many_dynamics --env_name Breakout,Pong --pretrained breakout --steps 150 --updates 3 --hidden 8 --test_steps 120
 aif_train_hierarchy --steps 1000 --updates 2 --hidden 8 --state_sizes 8,8 --test_steps 800 --num_windows 20
-aif_train_levels --model_path agent/agent.pt --ticks 4 --state_sizes 8 --hidden 8 --horizon 8 --updates 2 --output_dir levels
+aif_train_levels --model_path agent/agent.pt {LEVELS} --output_dir levels
+aif_compare --model_path agent/agent.pt {PLANS} --num_simulations 3 --episodes 2 --max_steps 40 --results_dir levels
 aif_sweep --command aif_train_vae --seed 0,1 {TINY} --output_dir sweep
 aif_share_weights --model_path agent/agent.pt --output_dir shared
 aif_status sweep --plot_file curves.png

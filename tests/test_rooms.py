@@ -13,7 +13,15 @@ MODULES = {p.stem: p for p in sorted(PACKAGE.glob('[a-z]*.py'))}
 EVALUATION = {'eval', 'object_recall', 'object_labels', 'ablations', 'imagination', 'imagination_report', 'compare'}
 EVALUATION |= {'lost_lives', 'explain', 'play_animation', 'rollout_viewer', 'search_speed', 'speed', 'reproduce'}
 EVALUATION |= {'many_games', 'many_dynamics', 'many_runs', 'sweep_report', 'conditions', 'emulator_model'}
-EVALUATION |= {'hierarchy_report', 'hierarchy_agent', 'weight_scores', 'share_weights', 'follow_runs', 'own_data'}
+EVALUATION |= {
+    'hierarchy_report',
+    'hierarchy_habits',
+    'hierarchy_agent',
+    'weight_scores',
+    'share_weights',
+    'follow_runs',
+    'own_data',
+}
 TRAINING = (
     'train',
     'frame_data',
