@@ -251,8 +251,8 @@ def train_levels(
     with open_run(cfg) as folder:
         write_config(folder, cfg)
         levels = fit_levels(cfg, level_data(cfg, agent, rounds), agent.settings.seed)
-    words = f'--model_path {cfg.model_path} --levels_path {folder}/final_model.pt --conditions habit,improved,levels'
-    print(f'Play with them: aif_compare {words} --results_dir results/levels')
+    start = f'aif_compare --model_path {cfg.model_path} --levels_path {folder}/final_model.pt'
+    print(f'Next: {start} --results_dir results/levels --conditions habit,improved,levels')
     return levels
 
 
