@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DIRECTIONS', 'Beliefs', 'move_frames', 'encode_moved', 'encode_episodes', 'without_forced_actions', 'concat_beliefs',
-           'recency_sampler', 'WindowConfig', 'BeliefData']
+           'recency_sampler', 'WindowConfig', 'training_windows', 'BeliefData']
 
 # %% ../nbs/beliefs.ipynb #47955d70
 import math
@@ -159,6 +159,16 @@ class WindowConfig:
     curriculum_short_epochs: Natural = 15  # first epochs, whose windows have three imagined steps
     curriculum_grow_epochs: Count = 5  # epochs after those, in which windows grow to `length`
     prioritized_fraction: Share = 0.0  # share of each batch sampled by the model's error
+
+
+def training_windows(
+    updates: int,
+    length: int,  # frames in the longest windows
+) -> tuple[WindowConfig, int]:  # and the epochs
+    "Epochs of about a hundred batches, whose windows grow to their length in the first half of them."
+    epochs = max(1, round(updates / 100))
+    steps = max(1, round(updates / epochs))
+    return WindowConfig(steps, length, curriculum_short_epochs=0, curriculum_grow_epochs=max(1, epochs // 2)), epochs
 
 # %% ../nbs/beliefs.ipynb #dd0ce4bc
 class BeliefData:

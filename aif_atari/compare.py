@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -173,12 +173,13 @@ def same_levels(
     old: dict,  # a stored result
     levels: PlanningHierarchy | None,
     file: Path,  # of the result
-) -> dict[str, str]:  # what the result is to say of the levels
-    "The levels' hash. Raise `InputError` where the result was played with others."
+) -> dict[str, Any]:  # what the result is to say of the levels
+    "Their hash and ticks. Raise `InputError` where the result was played with others."
     if levels is None:
         return {}
-    found = dict(levels_sha256=weights_hash(levels))
-    same = old.get('levels_sha256', found['levels_sha256']) == found['levels_sha256']
+    found = dict(levels_sha256=weights_hash(levels), levels_ticks=levels.ticks)
+    played = any(c.startswith('levels') for c in old['conditions'])
+    same = not played or old.get('levels_sha256') == found['levels_sha256']
     check(same, f'{file} compares other levels: name another --results_dir, or move the file away.')
     return found
 

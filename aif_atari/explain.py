@@ -106,6 +106,7 @@ def decision_text(d: Decision) -> str:
     "The table of the present node as text, an action a line."
     t = d.table()
     form = dict(habit='.2f', posterior='.2f', visits='d', reward='.1%', loss='.1%')
+    form |= {'prior': '.2f', 'improved policy': '.2f'}
     return '\n'.join(
         [f"{'':<12}" + ''.join(f'{k:>24}' for k in t)]
         + [

@@ -61,9 +61,10 @@ class LevelModel:
 class LevelSearch(NamedTuple):
     "What the search of one level found for the games that were due for a decision."
 
+    level: int  # from 0, single steps
     tick: int  # steps of an edge
     tree: Tree
-    policy: np.ndarray  # (n, A) that it arrived at
+    policy: np.ndarray  # (n, A) the improved policy
 
 
 class HierarchyAgent(MCTSAgent):
@@ -94,6 +95,7 @@ class HierarchyAgent(MCTSAgent):
         for tick in given:
             check(tick in levels.ticks, f'There is no level with a tick of {tick} steps: choose among {known}.')
         check(len(set(given)) == len(given), f'A level plans once: the ticks {given} name one twice.')
+        self.searches, self.decided = [], np.zeros(0, int)
         self.levels, self.planning_ticks = levels.to(self.device), sorted(given or levels.ticks, reverse=True)
 
     def begin(
@@ -103,6 +105,7 @@ class HierarchyAgent(MCTSAgent):
     ) -> None:
         "Forget all games: `n` new ones begin."
         super().begin(n, z)
+        self.searches, self.decided = [], np.zeros(0, int)
         self.recent_latents = z[:, None].repeat(1, self.levels.ticks[-1], 1)
 
     def encode(
@@ -152,7 +155,7 @@ class HierarchyAgent(MCTSAgent):
             else:
                 self.tree, _ = gumbel_search(self.world, state, A, self.plan, self.evaluate, gumbel, prior=policy)
             policy = improved_policy(self.tree, gumbel)
-            self.searches.append(LevelSearch(tick if level else self.world.repeat, self.tree, policy))
+            self.searches.append(LevelSearch(level, tick if level else self.world.repeat, self.tree, policy))
         return policy
 
 # %% ../nbs/08c_hierarchy_agent.ipynb #18c2e1ae
@@ -170,32 +173,35 @@ class LevelDecision(Decision):
         self.tree, self.found, self.levels = found.tree, found, agent.levels
 
     @property
-    def level(self) -> int:  # from 0, single steps
-        sizes = [len(s) for s in self.tree.states]
-        return 0 if len(sizes) > 1 else self.levels.ticks.index(self.found.tick)
-
-    @property
     def title(self) -> str:
-        return f'tick {self.found.tick}' if self.level else 'single steps'
+        return f'tick {self.found.tick}' if self.found.tick > 1 else 'single steps'
 
     def frame(self, node: int | None = None) -> np.ndarray:  # (H, W, 3) uint8
         "The decoded frame at a node; by default the present one."
-        s = self.state(self.node if node is None else node)[0]
+        s, level = self.state(self.node if node is None else node)[0], self.found.level
         with torch.no_grad():
-            return to_uint8(self.agent.vae.decode(self.levels.decode(self.level, s) if self.level else s))[0]
+            return to_uint8(self.agent.vae.decode(self.levels.decode(level, s) if level else s))[0]
 
     def table(self) -> dict[str, np.ndarray]:  # name -> (A,) numbers; `G below` is nan for untried actions
         "What the search found for each action at the present node."
         node, tree = self.node, self.tree
         visits = tree.visits[self.slot, node]
         below = np.where(visits > 0, tree.total[self.slot, node] / np.maximum(visits, 1), np.nan)
-        out = dict(habit=tree.prior[self.slot, node], visits=visits)
-        return out | ({'found': self.found.policy[self.slot]} if node == 0 else {}) | {'G below': below}
+        out = dict(prior=tree.prior[self.slot, node], visits=visits)
+        return out | {'G below': below} | ({'improved policy': self.found.policy[self.slot]} if node == 0 else {})
 
-    def most_visited(self) -> tuple[list[np.ndarray], list[str]]:
-        "Frames along the most visited path, and what is done before each."
+    def best_path(self) -> list[int]:  # nodes
+        "From the root the best action of the improved policy, then the most visited one at each node."
+        best = self.tree.children[self.slot, 0, self.found.policy[self.slot].argmax()]
+        nodes, t = [0, int(best)] if best > 0 else [0], self.tree
+        while t.visits[self.slot, nodes[-1]].any():
+            nodes.append(int(t.children[self.slot, nodes[-1], t.visits[self.slot, nodes[-1]].argmax()]))
+        return nodes
+
+    def story(self) -> tuple[list[np.ndarray], list[str]]:
+        "Frames along the best path, and what is done before each."
         nodes = self.best_path()
-        actions = [int(self.tree.visits[self.slot, node].argmax()) for node in nodes[:-1]]
+        actions = [int((self.tree.children[self.slot, a] == b).argmax()) for a, b in zip(nodes, nodes[1:])]
         later = [f'+{self.found.tick * (k + 1)}: {self.names[a].lower()}' for k, a in enumerate(actions)]
         return [self.frame(node) for node in nodes], ['now', *later]
 
@@ -206,7 +212,7 @@ def decisions_of(
     slot: int = 0,  # which of its games
 ) -> list[LevelDecision]:  # the slowest level first
     "What each level found in the last decision. Raise `InputError` for a game that was not due for one."
-    due = agent.decided.tolist() if hasattr(agent, 'decided') else []
+    due = agent.decided.tolist()
     check(slot in due, f'Game {slot} has no plan to look at: it has not just decided.')
     return [LevelDecision(agent, names, found, due.index(slot)) for found in agent.searches]
 
@@ -215,16 +221,16 @@ def plot_level(
     axes: np.ndarray,  # (n + 1,) of `Axes`: one for the bars, the others for frames
     d: LevelDecision,
 ) -> None:
-    "One level: its prior, the policy it arrived at, and the frames along its most visited path."
+    "One level: its prior, the improved policy, and the frames along its best path."
     bars, *pictures = axes
     t, at = d.table(), np.arange(len(d.names))
-    bars.barh(at - 0.2, t['habit'], 0.38, color='0.7', label='prior')
-    bars.barh(at + 0.2, t['found'], 0.38, color=COLOURS[0], label='found')
+    bars.barh(at - 0.2, t['prior'], 0.38, color='0.7', label='prior')
+    bars.barh(at + 0.2, t['improved policy'], 0.38, color=COLOURS[0], label='improved')
     bars.set(ylim=(len(at) - 0.4, -0.6), xlim=(0, 1), title=d.title)
     bars.set_yticks(at, [name.lower() for name in d.names], fontsize=7)
     for ax in pictures:
         ax.axis('off')
-    for ax, frame, title in zip(pictures, *d.most_visited()):
+    for ax, frame, title in zip(pictures, *d.story()):
         ax.imshow(frame)
         ax.set_title(title, fontsize=8)
 
@@ -247,7 +253,7 @@ def plan_widget(
     decisions: Sequence[LevelDecision],  # as `decisions_of` gives them
 ) -> widgets.VBox:
     "Step through a plan, level by level and edge by edge."
-    stories = {d.title: (d, *d.most_visited()) for d in decisions}
+    stories = {d.title: (d, *d.story()) for d in decisions}
     level = widgets.ToggleButtons(options=list(stories), description='level')
     edge = widgets.IntSlider(description='edge', min=0, max=0)
     picture, text = widgets.Image(format='png', width=256, height=256), widgets.HTML()
@@ -256,7 +262,7 @@ def plan_widget(
         d, frames, words = stories[str(level.value)]
         edge.max = len(frames) - 1
         picture.value = png_bytes(frames[edge.value])
-        text.value = f'<pre>{words[edge.value]}\n\n{decision_text(d)}</pre>'
+        text.value = f'<pre>{words[edge.value]}\n\nat the root:\n{decision_text(d)}</pre>'
 
     for control in (level, edge):
         control.observe(show, 'value')

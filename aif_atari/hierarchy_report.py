@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HORIZONS', 'SEEN', 'Predict', 'PENALTY', 'aif_train_hierarchy', 'TrainHierarchyConfig', 'HierarchyRun',
-           'check_train_hierarchy', 'play_for_hierarchy', 'multiply_adds', 'training_windows', 'fit_hierarchy',
-           'fit_steps', 'load_hierarchy', 'by_jumps', 'by_steps', 'predict_windows', 'cost_of', 'measure_predictions',
+           'check_train_hierarchy', 'play_for_hierarchy', 'multiply_adds', 'fit_hierarchy', 'fit_steps',
+           'load_hierarchy', 'by_jumps', 'by_steps', 'predict_windows', 'cost_of', 'measure_predictions',
            'game_variables', 'level_states', 'measure_levels', 'hierarchy_methods', 'resolve_hierarchy',
            'measure_hierarchy', 'hierarchy_table', 'train_hierarchy']
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes
+from .beliefs import BeliefData, Beliefs, WindowConfig, encode_episodes, training_windows
 from .checkpoints import load_model, open_result, open_run, pretrained_path, weights_hash, write_config
 from .cli import command
 from .collect import games_of, keep_play, read_play
@@ -116,16 +116,6 @@ def multiply_adds(
     with FlopCounterMode(display=False) as counter:
         compute()
     return counter.get_total_flops() // 2
-
-
-def training_windows(
-    updates: int,
-    length: int,  # frames in the longest windows
-) -> tuple[WindowConfig, int]:  # and the epochs
-    "Epochs of about a hundred batches, whose windows grow to their length in the first half of them."
-    epochs = max(1, round(updates / 100))
-    steps = max(1, round(updates / epochs))
-    return WindowConfig(steps, length, curriculum_short_epochs=0, curriculum_grow_epochs=max(1, epochs // 2)), epochs
 
 
 def fit_hierarchy(
