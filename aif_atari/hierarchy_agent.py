@@ -57,7 +57,7 @@ class LevelModel:
         G = self.prefer.neg_expected_utility * self.mid_tick_discount * deep_neg_expected_utility(logits[None], wanted)
         return (after,), G.cpu().numpy(), 1 - logits[:, 1].sigmoid().cpu().numpy()
 
-
+# %% ../nbs/08c_hierarchy_agent.ipynb #5b11700a
 class LevelSearch(NamedTuple):
     "What the search of one level found for the games that were due for a decision."
 
@@ -216,7 +216,7 @@ def decisions_of(
     check(slot in due, f'Game {slot} has no plan to look at: it has not just decided.')
     return [LevelDecision(agent, names, found, due.index(slot)) for found in agent.searches]
 
-
+# %% ../nbs/08c_hierarchy_agent.ipynb #5b11700d
 def plot_level(
     axes: np.ndarray,  # (n + 1,) of `Axes`: one for the bars, the others for frames
     d: LevelDecision,
@@ -248,7 +248,7 @@ def plot_plan(
     axes[0, 0].legend(fontsize=7)
     return fig
 
-
+# %% ../nbs/08c_hierarchy_agent.ipynb #5b11700e
 def plan_widget(
     decisions: Sequence[LevelDecision],  # as `decisions_of` gives them
 ) -> widgets.VBox:

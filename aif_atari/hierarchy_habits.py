@@ -116,7 +116,7 @@ class LevelsRun:
     train: TrainConfig = part(TrainConfig)  # how
     output_dir: str = ''  # run folder
 
-
+# %% ../nbs/08b_hierarchy_habits.ipynb #5b117003
 @torch.no_grad()
 def evaluate_habit(
     agent: Agent,
@@ -151,7 +151,7 @@ def play_files(
     check(files and all(f.exists() for f in files), f'{folder} holds no play of its training: {advice}.')
     return files
 
-
+# %% ../nbs/08b_hierarchy_habits.ipynb #5b117005
 class LevelData(BeliefData):
     "Windows of beliefs, with what an agent's habit and critic say of each frame."
 
@@ -218,7 +218,7 @@ def level_data(
     windows, _ = training_windows(cfg.updates, longest + cfg.horizon)
     return LevelData(sides, habits, windows, cfg.batch_size, 2 * longest, seed)
 
-
+# %% ../nbs/08b_hierarchy_habits.ipynb #5b117007
 def fit_levels(
     cfg: LevelsConfig,  # complete
     data: LevelData,
